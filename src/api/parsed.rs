@@ -1,0 +1,134 @@
+//! Reading objects one of which may be unreadable.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+
+/// An object of kind `K`, or what could be read of one that is not (written under another version of its definition,
+/// say), so that one unreadable object does not end the watch of all others.
+///
+/// Unlike `kube::core::DeserializeGuard` it keeps the unreadable `spec`: a guardrail whose selector can still be read
+/// closes the namespaces which it selects, and no others.
+#[derive(Clone, Debug)]
+pub enum Parsed<K> {
+    /// The object.
+    Readable(K),
+    /// What is known of an object that cannot be read.
+    Unreadable(Box<Unreadable>),
+}
+
+/// An object that its own kind cannot read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// Its `spec` as it is stored.
+    pub spec: Value,
+    /// What could not be read, and where.
+    pub error: String,
+}
+
+impl<K> Parsed<K> {
+    /// The object, where it can be read.
+    pub fn readable(&self) -> Option<&K> {
+        match self {
+            Self::Readable(object) => Some(object),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            metadata: ObjectMeta,
+            #[serde(default)]
+            spec: Value,
+        }
+        let value = Value::deserialize(deserializer)?;
+        // Most objects can be read: only the others are looked at twice.
+        match K::deserialize(&value) {
+            Ok(object) => Ok(Self::Readable(object)),
+            Err(error) => {
+                let Envelope { metadata, spec } = Envelope::deserialize(value).map_err(serde::de::Error::custom)?;
+                Ok(Self::Unreadable(Box::new(Unreadable {
+                    metadata,
+                    spec,
+                    error: error.to_string(),
+                })))
+            }
+        }
+    }
+}
+
+impl<K: Resource> Resource for Parsed<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::kind(dt)
+    }
+
+    fn group(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::group(dt)
+    }
+
+    fn version(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::version(dt)
+    }
+
+    fn plural(dt: &K::DynamicType) -> Cow<'_, str> {
+        K::plural(dt)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Readable(object) => object.meta(),
+            Self::Unreadable(unreadable) => &unreadable.metadata,
+        }
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Readable(object) => object.meta_mut(),
+            Self::Unreadable(unreadable) => &mut unreadable.metadata,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{MailGuardrail, Mode};
+
+    #[test]
+    fn a_readable_object_is_the_object() {
+        let parsed: Parsed<MailGuardrail> = serde_json::from_value(json!({
+            "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailGuardrail", "metadata": {"name": "a"},
+            "spec": {"maxMode": "Capture"},
+        }))
+        .unwrap();
+        assert_eq!(parsed.readable().unwrap().spec.max_mode, Some(Mode::Capture));
+    }
+
+    #[test]
+    fn an_unreadable_object_keeps_its_name_and_spec_and_says_what_is_wrong() {
+        let parsed: Parsed<MailGuardrail> = serde_json::from_value(json!({
+            "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailGuardrail", "metadata": {"name": "a"},
+            "spec": {"namespaceSelector": {}, "maxMode": "Everything"},
+        }))
+        .unwrap();
+        let Parsed::Unreadable(unreadable) = &parsed else {
+            panic!("read {parsed:?}")
+        };
+        assert_eq!(parsed.meta().name.as_deref(), Some("a"));
+        assert_eq!(unreadable.spec["namespaceSelector"], json!({}));
+        assert!(unreadable.error.contains("Everything"), "{}", unreadable.error);
+    }
+}
