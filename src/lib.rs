@@ -2,3 +2,4 @@
 //!
 //! Arrows go one way: `api ← policy ← ses ← controller`. Pure modules know no client, no clock and no environment.
 pub mod api;
+pub mod policy;

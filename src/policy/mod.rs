@@ -1,0 +1,28 @@
+//! The policy core: pure, without client, clock or environment.
+//!
+//! `effective = (policy ∧ every guardrail ∧ account), raised by open windows as far as guardrails let them, ∧ open holds
+//! ∧ clock`. Every field has an order from most restrictive to most permissive; the effective value is the meet, and it
+//! carries whose word it is.
+
+pub mod bounds;
+pub mod compile;
+pub mod config;
+pub mod effective;
+pub mod hold;
+pub mod limits;
+pub mod meet;
+pub mod other;
+pub mod provenance;
+pub mod suppressions;
+pub mod terms;
+pub mod windows;
+
+pub use bounds::Bounds;
+pub use compile::{CompiledNamespace, CompiledPolicy, NamespaceFacts, compile};
+pub use config::SidecarConfig;
+pub use effective::Effective;
+pub use hold::Hold;
+pub use limits::Limits;
+pub use meet::Meet;
+pub use other::Other;
+pub use provenance::{Source, Sourced};
