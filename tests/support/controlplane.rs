@@ -121,10 +121,21 @@ impl ControlPlane {
         self.folder.path()
     }
 
+    /// Runs a program of ours beside the control plane, with its log in the same folder. `name` is for this one alone.
+    pub fn run(
+        &self,
+        name: &str,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(&str, &str)],
+    ) -> Result<Process> {
+        Process::start(&self.folder, name, program, arguments, environment)
+    }
+
     async fn start_apiserver(&mut self) -> Result<()> {
         let arguments = self.apiserver_arguments();
         let path = self.programs.path("kube-apiserver");
-        let mut apiserver = Process::start(&self.folder, "kube-apiserver", &path, &arguments)?;
+        let mut apiserver = Process::start(&self.folder, "kube-apiserver", &path, &arguments, &[])?;
         let client = self.client().await?;
         await_ready(&client, &mut self.etcd, &mut apiserver).await?;
         self.apiserver = Some(apiserver);
@@ -150,7 +161,7 @@ impl ControlPlane {
             ("concurrent-gc-syncs", "50".into()),
         ]);
         let path = self.programs.path("kube-controller-manager");
-        let mut manager = Process::start(&self.folder, "kube-controller-manager", &path, &arguments)?;
+        let mut manager = Process::start(&self.folder, "kube-controller-manager", &path, &arguments, &[])?;
         await_service_account(&self.client().await?, &mut manager).await?;
         self.manager = Some(manager);
         Ok(())
@@ -201,7 +212,7 @@ fn start_etcd(programs: &Programs, folder: &Folder, port: u16) -> Result<Process
         // The default of 2 GiB is filled by a bench that makes ten thousand objects several times.
         ("quota-backend-bytes", (8_u64 << 30).to_string()),
     ]);
-    Process::start(folder, "etcd", &programs.path("etcd"), &arguments)
+    Process::start(folder, "etcd", &programs.path("etcd"), &arguments, &[])
 }
 
 async fn await_ready(client: &kube::Client, etcd: &mut Process, apiserver: &mut Process) -> Result<()> {

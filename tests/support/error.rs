@@ -30,7 +30,7 @@ pub enum Error {
     #[error("{name} ended by itself with {status}; its log ends:\n{log}")]
     Exited {
         /// The program.
-        name: &'static str,
+        name: String,
         /// Its exit status.
         status: std::process::ExitStatus,
         /// The last lines it wrote.
@@ -52,7 +52,7 @@ pub enum Error {
         /// What was waited for.
         source: Box<Error>,
         /// The program that was not ready.
-        name: &'static str,
+        name: String,
         /// The last lines it wrote.
         log: String,
     },
@@ -115,7 +115,7 @@ impl Error {
     pub fn with_log_of(self, process: &Process) -> Self {
         Self::NotReady {
             source: Box::new(self),
-            name: process.name(),
+            name: process.name().to_owned(),
             log: process.log_tail(),
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::error::{Error, Result};
 
@@ -45,24 +45,31 @@ impl Folder {
 }
 
 impl Drop for Folder {
-    /// Returns when the folder is gone; declared after its processes, it is dropped after them.
+    /// Does not wait: a process that somebody still holds uses the folder, and holder and sweeper would wait for each
+    /// other.
     fn drop(&mut self) {
-        end(&mut self.sweeper);
+        drop(self.sweeper.stdin.take());
     }
 }
 
-/// One program of the control plane. Dropping it kills it.
+/// A program with its data and log in a [`Folder`]. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
-    name: &'static str,
-    log: PathBuf,
+    name: String,
+    folder: PathBuf,
     supervisor: Child,
 }
 
 impl Process {
-    /// Starts `program` with its output in `folder/name.log` and with nothing of our environment but `PATH`: what a
-    /// developer's shell says of AWS or of proxies must not change a test.
-    pub fn start(folder: &Folder, name: &'static str, program: &Path, arguments: &[String]) -> Result<Self> {
+    /// Starts `program` with its output in `folder/name.log`, and with nothing of our environment but `PATH` beside
+    /// `environment`: what a developer's shell says of AWS or of proxies must not change a test.
+    pub fn start(
+        folder: &Folder,
+        name: &str,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let supervisor = script(include_str!("supervise.sh"), "supervise")
             .arg(folder.path())
             .arg(name)
@@ -72,42 +79,75 @@ impl Process {
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("HOME", folder.path())
+            .envs(environment.iter().copied())
             .spawn()
             .map_err(Error::io(format!("sh, for {name}")))?;
         Ok(Self {
-            name,
-            log: folder.path().join(format!("{name}.log")),
+            name: name.to_owned(),
+            folder: folder.path().to_path_buf(),
             supervisor,
         })
     }
 
+    /// The program's process id, which is there a moment after its start.
+    pub fn id(&self) -> Result<u32> {
+        let file = self.folder.join(format!("{}.pid", self.name));
+        let what = || file.display().to_string();
+        let text = fs::read_to_string(&file).map_err(Error::io(what()))?;
+        text.trim_end()
+            .parse()
+            .map_err(|error| Error::io(what())(std::io::Error::other(error)))
+    }
+
+    /// Sends a signal by its name, `TERM` or `STOP`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), self.id()?.to_string()])
+            .status();
+        let status = sent.map_err(Error::io("kill"))?;
+        let refused =
+            || Error::io(format!("kill -{signal}, for {}", self.name))(std::io::Error::other(status.to_string()));
+        if status.success() { Ok(()) } else { Err(refused()) }
+    }
+
+    /// How the program ended, if it has; death by a signal is 128 and the signal, as in a shell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.supervisor.try_wait().map_err(Error::io(self.name.clone()))
+    }
+
     /// Fails when the program has ended by itself.
     pub fn still_runs(&mut self) -> Result<()> {
-        match self.supervisor.try_wait().map_err(Error::io(self.name))? {
+        match self.ended()? {
             None => Ok(()),
             Some(status) => Err(Error::Exited {
-                name: self.name,
+                name: self.name.clone(),
                 status,
                 log: self.log_tail(),
             }),
         }
     }
 
-    /// The program's name.
-    pub fn name(&self) -> &'static str {
-        self.name
+    /// The name it was started with.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// The last lines of its log.
+    /// The file it writes to.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
+    }
+
+    /// The last lines it wrote.
     pub fn log_tail(&self) -> String {
-        tail(&self.log).unwrap_or_else(|refused| format!("({}: {refused})", self.log.display()))
+        tail(&self.log()).unwrap_or_else(|refused| format!("({}: {refused})", self.log().display()))
     }
 }
 
 impl Drop for Process {
-    /// Returns when the program is gone.
+    /// Returns when the program is gone. Nothing can be done about a failure here, and the supervisor ends all the same.
     fn drop(&mut self) {
-        end(&mut self.supervisor);
+        drop(self.supervisor.stdin.take());
+        let _ended = self.supervisor.wait();
     }
 }
 
@@ -121,13 +161,6 @@ fn script(text: &str, name: &str) -> Command {
         .stdout(Stdio::null())
         .process_group(0);
     command
-}
-
-/// Lets go of the lifeline and waits for the script's end. Nothing can be done about a failure while dropping, and the
-/// script ends all the same.
-fn end(script: &mut Child) {
-    drop(script.stdin.take());
-    let _ended = script.wait();
 }
 
 fn tail(path: &Path) -> std::io::Result<String> {

@@ -16,6 +16,7 @@ flock --shared 9
 exec 3<&0 </dev/null
 "$@" 3<&- >&2 &
 program=$!
+echo "$program" >"$folder/$name.pid"
 (
     read -r _ <&3 || true
     kill -KILL "$program"
