@@ -1,0 +1,77 @@
+# One target for each thing a person or CI does. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## What a person runs.
+
+.PHONY: demo cluster crds bench
+demo: controlplane ## the whole story on a real API server; stays until Ctrl-C, DEMO=once ends
+	$(CARGO) run --quiet --example demo
+
+cluster: controlplane ## a Kubernetes API on loopback that stays until Ctrl-C; prints its KUBECONFIG
+	$(CARGO) run --quiet --example cluster
+
+crds: ## write what is generated into crds/
+	$(CARGO) run --quiet --bin mail-policy-operator -- crds --out crds
+
+bench: bench-controller ## every bench
+
+.PHONY: bench-controller
+bench-controller: controlplane ## time, memory, SES calls and API writes for thousands of policies
+	$(CARGO) bench --bench controller
+
+## What CI runs.
+
+.PHONY: lint lint-format lint-clippy lint-dependencies
+lint: lint-format lint-clippy lint-dependencies ## every lint
+
+lint-format: ## the layout of the code
+	$(CARGO) fmt --all --check
+
+lint-clippy: ## clippy, pedantic, warnings refused
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+lint-dependencies: ## licences, bans and sources of dependencies, where cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	    $(CARGO) deny --locked check bans licenses sources; \
+	else \
+	    echo "cargo-deny is not installed; dependencies' licences are not checked (cargo install cargo-deny --locked)"; \
+	fi
+
+# Compiling Go and compiling Rust are the two long parts of a first run and need nothing of each other.
+.PHONY: test test-build test-generated test-python test-rust
+test: ## everything that can be tested here; builds a control plane first, ten minutes once
+	@$(MAKE) --no-print-directory --jobs=2 controlplane test-build
+	@$(MAKE) --no-print-directory test-generated
+	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-rust
+
+test-build: ## compile the tests and all that they start
+	$(CARGO) build --locked --all-targets
+
+test-generated: crds ## crds/ is what the code generates
+	@changed=$$(git status --porcelain -- crds); \
+	if [ -n "$$changed" ]; then \
+	    git --no-pager diff -- crds; \
+	    echo "$$changed"; \
+	    echo "crds/ is not what the code generates: run 'make crds' and commit it" >&2; \
+	    exit 1; \
+	fi
+
+test-python: ## clients that we did not write
+	@if [ -x tests/python/run ]; then tests/python/run; fi
+
+test-rust: controlplane ## units, properties, the real API server
+	$(CARGO) test --locked
+
+.PHONY: controlplane
+controlplane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, built into a cache outside the checkout
+	@tests/controlplane/build >/dev/null

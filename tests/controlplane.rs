@@ -1,0 +1,6 @@
+//! What needs a real API server. One control plane for the whole binary, one namespace or more for each test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "controlplane/harness.rs"]
+mod harness;
+mod support;

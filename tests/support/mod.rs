@@ -1,0 +1,21 @@
+//! A control plane of one's own for tests, benches, the demo and `make cluster`.
+//!
+//! Used by `mod support;` in `tests/` and by `#[path = "../tests/support/mod.rs"] mod support;` elsewhere.
+
+// Each of these programs is a crate of its own that uses a part of this, and none exports anything.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+mod access;
+mod controlplane;
+mod error;
+mod kubeconfig;
+mod pki;
+mod process;
+mod programs;
+mod wait;
+
+pub use controlplane::{CONTROLLERS, ControlPlane, Options};
+pub use error::{Error, Result};
+pub use process::Process;
+pub use programs::Programs;
+pub use wait::eventually;

@@ -1,0 +1,41 @@
+//! Where the Kubernetes programs are.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use super::error::{Error, Result};
+
+/// The folder with `etcd`, `kube-apiserver`, `kube-controller-manager` and `kubectl`.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Asks `tests/controlplane/build`, which honours `KUBEBUILDER_ASSETS`, builds what its cache does not have and says
+    /// on standard error what it builds. Ten minutes the first time, milliseconds from then on.
+    pub async fn locate() -> Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane/build");
+        let mut command = Command::new(&script);
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
+        let built = output(command).await.map_err(Error::io(script.display().to_string()))?;
+        if !built.status.success() {
+            return Err(Error::Build { status: built.status });
+        }
+        let folder = String::from_utf8_lossy(&built.stdout).trim_end().into();
+        Ok(Self { folder })
+    }
+
+    /// The file of one program.
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+}
+
+/// Runs a command to its end without holding up the runtime.
+pub async fn output(mut command: Command) -> io::Result<Output> {
+    tokio::task::spawn_blocking(move || command.output())
+        .await
+        .map_err(io::Error::other)?
+}
