@@ -50,7 +50,7 @@ async fn shutdown() {
             }
             Err(error) => {
                 tracing::warn!(%error, "SIGTERM is not heard; stop with ctrl-c");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     };

@@ -17,8 +17,8 @@ use super::sts::{self, Sts};
 use super::throttle::Throttle;
 use super::wire::{ApiError, Code, Pairs, UnknownMembers};
 
-/// The longest target of an unknown operation that is logged.
-const MAX_UNKNOWN_TARGET: usize = 200;
+/// How much of an unknown operation's method and path is repeated.
+const MAX_UNKNOWN: usize = 200;
 
 /// One request, read whole.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,8 @@ struct Understood<'a> {
 enum Protocol<'a> {
     Rest(Call<'a>),
     Query(Pairs),
-    None,
+    /// Method and path of what no operation answers.
+    Unknown(String),
 }
 
 /// How a call ended, for the log.
@@ -176,19 +177,16 @@ impl Engine {
                 };
             }
         }
-        let target = format!("{method} {raw_path}")
+        let request: String = format!("{method} {raw_path}").chars().take(MAX_UNKNOWN).collect();
+        let target = format!("{method} {}", beginning(raw_path))
             .chars()
-            .take(MAX_UNKNOWN_TARGET)
+            .take(MAX_UNKNOWN)
             .collect();
-        tracing::warn!(
-            method,
-            path = beginning(raw_path),
-            "a request that no operation answers"
-        );
+        tracing::warn!(target, "a request that no operation answers");
         Understood {
             operation: Operation::Unknown,
             target,
-            protocol: Protocol::None,
+            protocol: Protocol::Unknown(request),
         }
     }
 
@@ -213,25 +211,24 @@ impl Engine {
             protocol,
         } = understood;
         let mut world = self.world();
-        let result = match &caller {
+        let result = match (&protocol, &caller) {
             // What is no operation is no operation, whoever asks: the client has the wrong path.
-            _ if operation == Operation::Unknown => Err(unknown(&target)),
-            Err(refusal) => Err(refusal.clone()),
-            Ok(caller) => world
+            (Protocol::Unknown(request), _) => Err(unknown(request)),
+            (_, Err(refusal)) => Err(refusal.clone()),
+            (Protocol::Rest(call), Ok(caller)) => world
                 .admit(operation, caller, fault, self.clock.elapsed())
-                .and_then(|()| match &protocol {
-                    Protocol::Rest(call) => api::answer(&mut world.account, call, self.clock.now()),
-                    Protocol::Query(parameters) => {
-                        let sts = Sts {
-                            account_id: &self.config.owner.account_id,
-                            roles: &self.config.roles,
-                            unknown_members: world.unknown_members,
-                        };
-                        sts.answer(operation, parameters, caller, &mut world.credentials, self.clock.now())
-                            .map(String::into_bytes)
-                    }
-                    Protocol::None => Err(unknown(&target)),
-                }),
+                .and_then(|()| api::answer(&mut world.account, call, self.clock.now())),
+            (Protocol::Query(parameters), Ok(caller)) => {
+                let sts = Sts {
+                    account_id: &self.config.owner.account_id,
+                    roles: &self.config.roles,
+                    unknown_members: world.unknown_members,
+                };
+                world
+                    .admit(operation, caller, fault, self.clock.elapsed())
+                    .and_then(|()| sts.answer(operation, parameters, caller, &mut world.credentials, self.clock.now()))
+                    .map(String::into_bytes)
+            }
         };
         if fault == Some(Effect::LoseAnswer) {
             let ending = Ending {
@@ -358,11 +355,9 @@ fn throttled() -> ApiError {
     ApiError::new(Code::TooManyRequests, "Maximum sending rate exceeded.")
 }
 
-fn unknown(target: &str) -> ApiError {
-    ApiError::new(
-        Code::UnknownOperation,
-        format!("The simulator has no operation for {target}."),
-    )
+fn unknown(request: &str) -> ApiError {
+    let text = format!("The simulator has no operation for {request}.");
+    ApiError::new(Code::UnknownOperation, text)
 }
 
 fn written(operation: Operation, seq: u64, result: Result<Vec<u8>, ApiError>) -> Answer {

@@ -111,6 +111,15 @@ async fn an_unknown_operation_is_named_and_counted() {
 }
 
 #[tokio::test]
+async fn what_is_logged_of_an_unknown_operation_ends_before_an_address() {
+    let engine = engine();
+    let path = "/v2/email/suppression/addresses/someone%40example.org/history";
+    let answer = send(&engine, "GET", path, &Value::Null).await.unwrap();
+    assert!(String::from_utf8(answer.body).unwrap().contains(path));
+    assert_eq!(last(&engine).target, "GET /v2/email/suppression/addresses");
+}
+
+#[tokio::test]
 async fn the_second_call_within_a_second_is_throttled_and_changes_nothing() {
     let engine = Engine::new(
         Config {
