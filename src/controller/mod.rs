@@ -1,0 +1,2 @@
+//! The controllers.
+pub mod lease; pub mod queue;

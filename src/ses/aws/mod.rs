@@ -1,0 +1,153 @@
+//! The only module that knows the AWS SDK: it turns our requests into SES's and SES's answers into our types.
+
+mod convert;
+mod read;
+mod write;
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::retry::RetryConfig;
+use aws_sdk_sesv2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use super::client::{Connection, Role, Timeouts};
+use super::error::{ErrorKind, SesError, classify};
+
+/// The name of our sessions in CloudTrail.
+const SESSION_NAME: &str = "mail-policy-operator";
+
+/// Reads one account and region. Cannot write.
+#[derive(Clone)]
+pub struct AwsReader {
+    client: Client,
+}
+
+/// Reads and writes one account and region.
+#[derive(Clone)]
+pub struct AwsWriter {
+    reader: AwsReader,
+}
+
+impl AwsReader {
+    /// Prepares the client; nothing is sent yet.
+    ///
+    /// Credentials come from the default chain (pod identity, web identity, environment), then the control role.
+    pub async fn connect(connection: &Connection) -> Self {
+        let shared = shared_config(connection).await;
+        let mut config = aws_sdk_sesv2::config::Builder::from(&shared);
+        // Only SES goes to another endpoint: STS stays AWS's unless its own variable says otherwise.
+        config.set_endpoint_url(connection.endpoint_url.clone());
+        Self { client: Client::from_conf(config.build()) }
+    }
+}
+
+impl AwsWriter {
+    /// Prepares the client; nothing is sent yet.
+    pub async fn connect(connection: &Connection) -> Self {
+        Self { reader: AwsReader::connect(connection).await }
+    }
+
+    /// The same account and region, without the power to write.
+    #[must_use]
+    pub fn reader(&self) -> AwsReader {
+        self.reader.clone()
+    }
+}
+
+impl fmt::Debug for AwsReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AwsReader")
+    }
+}
+
+impl fmt::Debug for AwsWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AwsWriter")
+    }
+}
+
+async fn shared_config(connection: &Connection) -> SdkConfig {
+    let Connection { region, endpoint_url: _, control_role, timeouts: Timeouts { connect, operation } } = connection;
+    let timeouts = TimeoutConfig::builder().connect_timeout(*connect).operation_timeout(*operation).build();
+    let base = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region.clone()))
+        .timeout_config(timeouts)
+        // The SDK would repeat in secret, past the budget, and even where a quota is reached.
+        .retry_config(RetryConfig::disabled())
+        .load()
+        .await;
+    let Some(Role { arn, external_id }) = control_role else { return base };
+    let mut role = AssumeRoleProvider::builder(arn).session_name(SESSION_NAME).configure(&base);
+    if let Some(external_id) = external_id {
+        role = role.external_id(external_id);
+    }
+    let provider = aws_sdk_sesv2::config::SharedCredentialsProvider::new(role.build().await);
+    base.into_builder().credentials_provider(provider).build()
+}
+
+/// What a failed request means.
+fn failure<E, R>(operation: &'static str, error: &SdkError<E, R>) -> SesError
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+    R: fmt::Debug + HttpStatus + 'static,
+{
+    let context = || DisplayErrorContext(error).to_string();
+    let (kind, detail) = match error {
+        SdkError::ServiceError(service) => {
+            let message = service.err().message().unwrap_or_default();
+            let kind = classify(service.err().code(), service.raw().status(), message);
+            (kind, message.to_owned())
+        }
+        SdkError::TimeoutError(_) => (ErrorKind::TimedOut, String::new()),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (ErrorKind::TimedOut, String::new()),
+        SdkError::DispatchFailure(failure) if failure.is_io() => {
+            let lost = is_answer_lost(error);
+            (if lost { ErrorKind::AnswerLost } else { ErrorKind::Unreachable }, context())
+        }
+        SdkError::DispatchFailure(_) if mentions_credentials(error) => (ErrorKind::Credentials, context()),
+        SdkError::DispatchFailure(_) => (ErrorKind::Unreachable, context()),
+        SdkError::ResponseError(response) if response.raw().status() >= 500 => (ErrorKind::Internal, context()),
+        SdkError::ResponseError(_) => (ErrorKind::Unintelligible, context()),
+        SdkError::ConstructionFailure(_) => (ErrorKind::BadRequest, context()),
+        _ => (ErrorKind::Unknown, context()),
+    };
+    SesError::new(operation, kind, &detail)
+}
+
+/// The HTTP status of a raw answer.
+trait HttpStatus {
+    fn status(&self) -> u16;
+}
+
+impl HttpStatus for aws_sdk_sesv2::config::http::HttpResponse {
+    fn status(&self) -> u16 {
+        self.status().as_u16()
+    }
+}
+
+fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let source = |error: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> { (*error).source() };
+    std::iter::successors(Some(error), source)
+}
+
+/// The connection stood and ended without a whole answer: the request may have been carried out.
+fn is_answer_lost(error: &(dyn StdError + 'static)) -> bool {
+    use std::io::ErrorKind as Io;
+    let is_cut = |kind| matches!(kind, Io::ConnectionReset | Io::BrokenPipe | Io::UnexpectedEof | Io::ConnectionAborted);
+    sources(error).any(|source| {
+        source.downcast_ref::<std::io::Error>().is_some_and(|io| is_cut(io.kind()))
+            || source.to_string().contains("connection closed before message completed")
+    })
+}
+
+/// The SDK's error for credentials is of a crate that we do not use directly: told by its text.
+fn mentions_credentials(error: &(dyn StdError + 'static)) -> bool {
+    sources(error).any(|source| source.to_string().to_lowercase().contains("credential"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! What is remembered of a configuration set between two reconciliations, and over a restart: a hash for each option
+//! group and destination, so that a change costs exactly what differs and an unchanged set costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
+
+use super::desired::{DesiredSet, Destination, SetOptions, fingerprint};
+use super::name::DestinationName;
+
+const SENDING: &str = "sending";
+const OWNER: &str = "owner";
+const TENANT: &str = "tenant";
+const DESTINATION: &str = "destination/";
+
+/// What stands in SES as far as we left it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetMemory(BTreeMap<String, String>);
+
+impl SetMemory {
+    /// What is to be remembered once all of this stands.
+    #[must_use]
+    pub fn of(desired: &DesiredSet) -> Self {
+        let DesiredSet { name: _, owner, sending, options, destinations, tenant } = desired;
+        let SetOptions { delivery, reputation_metrics, tracking, suppression, vdm, archive, signing } = options;
+        let groups = [
+            (SENDING, switch(*sending).to_owned()),
+            (OWNER, fingerprint(owner)),
+            (TENANT, fingerprint(tenant)),
+            ("delivery", fingerprint(delivery)),
+            ("reputationMetrics", fingerprint(reputation_metrics)),
+            ("tracking", fingerprint(tracking)),
+            ("suppression", fingerprint(suppression)),
+            ("vdm", fingerprint(vdm)),
+            ("archive", fingerprint(archive)),
+            ("signing", fingerprint(signing)),
+        ];
+        let destinations =
+            destinations.iter().map(|(name, destination)| (format!("{DESTINATION}{name}"), fingerprint(destination)));
+        Self(groups.into_iter().map(|(group, hash)| (group.to_owned(), hash)).chain(destinations).collect())
+    }
+
+    /// The same, with the switch found otherwise in SES.
+    #[must_use]
+    pub fn with_sending(mut self, sending: bool) -> Self {
+        self.0.insert(SENDING.to_owned(), switch(sending).to_owned());
+        self
+    }
+
+    /// As a status keeps it.
+    #[must_use]
+    pub fn as_map(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    /// The switch as it stands; `None` where nothing is remembered.
+    #[must_use]
+    pub fn sending(&self) -> Option<bool> {
+        self.0.get(SENDING).map(|word| word == switch(true))
+    }
+
+    /// Whether what is remembered is of this owner, in this tenant.
+    pub(super) fn is_of(&self, desired: &DesiredSet) -> bool {
+        self.has(OWNER, &desired.owner) && self.has(TENANT, &desired.tenant)
+    }
+
+    pub(super) fn has(&self, group: &str, value: &impl Hash) -> bool {
+        self.0.get(group).is_some_and(|hash| *hash == fingerprint(value))
+    }
+
+    pub(super) fn has_destination(&self, name: &DestinationName, destination: &Destination) -> bool {
+        self.has(&format!("{DESTINATION}{name}"), destination)
+    }
+
+    /// The destinations that stand; `None` where a name cannot be one.
+    pub(super) fn destinations(&self) -> Option<BTreeSet<DestinationName>> {
+        self.0.keys().filter_map(|key| key.strip_prefix(DESTINATION)).map(|name| DestinationName::parse(name).ok()).collect()
+    }
+}
+
+impl From<BTreeMap<String, String>> for SetMemory {
+    fn from(map: BTreeMap<String, String>) -> Self {
+        Self(map)
+    }
+}
+
+fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}

@@ -1,0 +1,388 @@
+//! What becomes of one request: who calls, which fault hits it, whether it is throttled, what it changes, what is
+//! logged. Knows no socket.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::api::{self, Call};
+use super::auth::{Caller, Claim, Credentials, Service};
+use super::clock::Clock;
+use super::config::Config;
+use super::faults::{Effect, Faults};
+use super::log::{CallLog, CallRecord, NO_ANSWER, OK};
+use super::operation::{Operation, Routed, route};
+use super::state::Account;
+use super::sts::{self, Sts};
+use super::throttle::Throttle;
+use super::wire::{ApiError, Code, Pairs, UnknownMembers};
+
+/// How much of an unknown operation's method and path is repeated.
+const MAX_UNKNOWN: usize = 200;
+
+/// One request, read whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    pub(super) method: &'a str,
+    pub(super) raw_path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) claim: Claim<'a>,
+    pub(super) body: &'a [u8],
+}
+
+/// An answer to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The error's name, for `x-amzn-ErrorType`.
+    pub(super) error: Option<&'static str>,
+    pub(super) content_type: &'static str,
+    pub(super) request_id: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// The connection is to be cut without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is cut, as a fault asks for")]
+pub(super) struct Cut;
+
+/// Everything that calls change. One lock guards all of it: a call takes microseconds.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) account: Account,
+    pub(super) faults: Faults,
+    pub(super) throttle: Throttle,
+    pub(super) unknown_members: UnknownMembers,
+    /// Operations refused with `AccessDeniedException`.
+    pub(super) denied: BTreeSet<Operation>,
+    pub(super) log: CallLog,
+    credentials: Credentials,
+}
+
+/// The simulator without its sockets.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    world: Mutex<World>,
+}
+
+/// A request that is understood: what it is and what it is about.
+struct Understood<'a> {
+    operation: Operation,
+    target: String,
+    protocol: Protocol<'a>,
+}
+
+enum Protocol<'a> {
+    Rest(Call<'a>),
+    Query(Pairs),
+    /// Method and path of what no operation answers.
+    Unknown(String),
+}
+
+/// How a call ended, for the log.
+#[derive(Clone, Copy)]
+struct Ending {
+    outcome: &'static str,
+    status: Option<u16>,
+    applied: bool,
+    fault: Option<Effect>,
+}
+
+impl Engine {
+    pub(super) fn new(config: Config, clock: Clock) -> Self {
+        let world = World {
+            account: config.account(),
+            faults: Faults::default(),
+            throttle: Throttle::new(config.limit, clock.elapsed()),
+            unknown_members: config.unknown_members,
+            denied: BTreeSet::new(),
+            log: CallLog::new(config.call_log),
+            credentials: Credentials::new(
+                &config.owner.account_id,
+                &config.owner.region,
+                config.access_keys.clone(),
+            ),
+        };
+        Self {
+            config,
+            clock,
+            world: Mutex::new(world),
+        }
+    }
+
+    /// The lock. A panic while it was held leaves whatever state there was: the next call shows it.
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does one request.
+    pub(super) async fn serve(&self, request: Request<'_>) -> Result<Answer, Cut> {
+        let understood = self.understand(request);
+        let caller = self.authenticate(&understood, request.claim);
+        // An unauthenticated or unknown call never reaches the service that the faults are about.
+        let fault = caller
+            .as_ref()
+            .ok()
+            .filter(|_| understood.operation != Operation::Unknown)
+            .and_then(|_| {
+                self.world()
+                    .faults
+                    .take(understood.operation, &understood.target, self.clock.elapsed())
+            });
+        match fault {
+            Some(Effect::Latency { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
+            Some(Effect::Hang { millis }) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                return self.cut(understood, caller.ok(), fault);
+            }
+            Some(Effect::CutBefore) => return self.cut(understood, caller.ok(), fault),
+            Some(Effect::Throttle | Effect::Error { .. } | Effect::LoseAnswer) | None => {}
+        }
+        self.finish(understood, caller, fault)
+    }
+
+    fn understand<'a>(&self, request: Request<'a>) -> Understood<'a> {
+        let Request {
+            method,
+            raw_path,
+            query,
+            claim: _,
+            body,
+        } = request;
+        if let Some(Routed { operation, labels }) = route(method, raw_path) {
+            let unknown_members = self.world().unknown_members;
+            let call = Call {
+                operation,
+                labels,
+                query: Pairs::parse(query),
+                body,
+                unknown_members,
+            };
+            return Understood {
+                operation,
+                target: call.target(),
+                protocol: Protocol::Rest(call),
+            };
+        }
+        if method == "POST" && raw_path == "/" {
+            let parameters = Pairs::parse(&String::from_utf8_lossy(body));
+            if let Some(operation) = parameters.first("Action").and_then(Operation::by_action) {
+                let target = parameters.first("RoleArn").unwrap_or_default().to_owned();
+                return Understood {
+                    operation,
+                    target,
+                    protocol: Protocol::Query(parameters),
+                };
+            }
+        }
+        let request: String = format!("{method} {raw_path}").chars().take(MAX_UNKNOWN).collect();
+        let target = format!("{method} {}", beginning(raw_path))
+            .chars()
+            .take(MAX_UNKNOWN)
+            .collect();
+        tracing::warn!(target, "a request that no operation answers");
+        Understood {
+            operation: Operation::Unknown,
+            target,
+            protocol: Protocol::Unknown(request),
+        }
+    }
+
+    fn authenticate(&self, understood: &Understood<'_>, claim: Claim<'_>) -> Result<Caller, ApiError> {
+        let service = if understood.operation.is_sts() {
+            Service::Sts
+        } else {
+            Service::Ses
+        };
+        self.world().credentials.authenticate(claim, service, self.clock.now())
+    }
+
+    fn finish(
+        &self,
+        understood: Understood<'_>,
+        caller: Result<Caller, ApiError>,
+        fault: Option<Effect>,
+    ) -> Result<Answer, Cut> {
+        let Understood {
+            operation,
+            target,
+            protocol,
+        } = understood;
+        let mut world = self.world();
+        let result = match (&protocol, &caller) {
+            // What is no operation is no operation, whoever asks: the client has the wrong path.
+            (Protocol::Unknown(request), _) => Err(unknown(request)),
+            (_, Err(refusal)) => Err(refusal.clone()),
+            (Protocol::Rest(call), Ok(caller)) => world
+                .admit(operation, caller, fault, self.clock.elapsed())
+                .and_then(|()| api::answer(&mut world.account, call, self.clock.now())),
+            (Protocol::Query(parameters), Ok(caller)) => {
+                let sts = Sts {
+                    account_id: &self.config.owner.account_id,
+                    roles: &self.config.roles,
+                    unknown_members: world.unknown_members,
+                };
+                world
+                    .admit(operation, caller, fault, self.clock.elapsed())
+                    .and_then(|()| sts.answer(operation, parameters, caller, &mut world.credentials, self.clock.now()))
+                    .map(String::into_bytes)
+            }
+        };
+        if fault == Some(Effect::LoseAnswer) {
+            let ending = Ending {
+                outcome: NO_ANSWER,
+                status: None,
+                applied: result.is_ok(),
+                fault,
+            };
+            world.record(operation, target, caller.ok(), ending, self.clock.now());
+            return Err(Cut);
+        }
+        let error = result.as_ref().err().map(|error| error.code);
+        let status = error.map_or(200, Code::status);
+        let outcome = error.map_or(OK, Code::name);
+        let ending = Ending {
+            outcome,
+            status: Some(status),
+            applied: error.is_none(),
+            fault,
+        };
+        let seq = world.record(operation, target, caller.ok(), ending, self.clock.now());
+        drop(world);
+        Ok(written(operation, seq, result))
+    }
+
+    /// Ends a call that changed nothing without an answer.
+    fn cut(&self, understood: Understood<'_>, caller: Option<Caller>, fault: Option<Effect>) -> Result<Answer, Cut> {
+        let ending = Ending {
+            outcome: NO_ANSWER,
+            status: None,
+            applied: false,
+            fault,
+        };
+        let now = self.clock.now();
+        self.world()
+            .record(understood.operation, understood.target, caller, ending, now);
+        Err(Cut)
+    }
+}
+
+impl World {
+    /// What may stop a call before the account sees it.
+    fn admit(
+        &mut self,
+        operation: Operation,
+        caller: &Caller,
+        fault: Option<Effect>,
+        elapsed: Duration,
+    ) -> Result<(), ApiError> {
+        match fault {
+            Some(Effect::Throttle) => return Err(throttled()),
+            Some(Effect::Error { status: 503 }) => {
+                return Err(ApiError::new(
+                    Code::ServiceUnavailable,
+                    "Service is temporarily unavailable.",
+                ));
+            }
+            Some(Effect::Error { .. }) => {
+                return Err(ApiError::new(Code::InternalServiceError, "Internal service error."));
+            }
+            Some(Effect::Hang { .. } | Effect::CutBefore | Effect::LoseAnswer | Effect::Latency { .. }) | None => {}
+        }
+        if self.denied.contains(&operation) {
+            let service = if operation.is_sts() { "sts" } else { "ses" };
+            let text = format!(
+                "User: {} is not authorized to perform: {service}:{} because no identity-based policy allows the \
+                 {service}:{} action",
+                caller.arn,
+                operation.name(),
+                operation.name()
+            );
+            return Err(ApiError::new(Code::AccessDenied, text));
+        }
+        if operation.is_sts() || self.throttle.admit(elapsed) {
+            Ok(())
+        } else {
+            Err(throttled())
+        }
+    }
+
+    /// Logs a call; its sequence number.
+    fn record(
+        &mut self,
+        operation: Operation,
+        target: String,
+        caller: Option<Caller>,
+        ending: Ending,
+        time: jiff::Timestamp,
+    ) -> u64 {
+        let Ending {
+            outcome,
+            status,
+            applied,
+            fault,
+        } = ending;
+        let (access_key, role) = caller.map_or((None, None), |caller| (Some(caller.access_key), caller.role));
+        let fault = fault.map(Effect::name);
+        let record = CallRecord {
+            seq: 0,
+            time,
+            operation,
+            target,
+            outcome,
+            status,
+            applied,
+            fault,
+            access_key,
+            role,
+        };
+        self.log.push(record);
+        self.log.last_seq()
+    }
+}
+
+/// The first four segments of a path: what follows may be an address, which no log may have.
+fn beginning(raw_path: &str) -> &str {
+    raw_path
+        .match_indices('/')
+        .nth(5)
+        .map_or(raw_path, |(end, _)| &raw_path[..end])
+}
+
+fn throttled() -> ApiError {
+    ApiError::new(Code::TooManyRequests, "Maximum sending rate exceeded.")
+}
+
+fn unknown(request: &str) -> ApiError {
+    let text = format!("The simulator has no operation for {request}.");
+    ApiError::new(Code::UnknownOperation, text)
+}
+
+fn written(operation: Operation, seq: u64, result: Result<Vec<u8>, ApiError>) -> Answer {
+    // The form of a UUID, so that clients which parse it can; the call log's number in its last part.
+    let request_id = format!("00000000-0000-4000-8000-{seq:012x}");
+    let error = result.as_ref().err().map(|error| error.code.name());
+    let status = result.as_ref().err().map_or(200, |error| error.code.status());
+    let (content_type, body) = if operation.is_sts() {
+        let body = match &result {
+            Ok(result) => sts::response(operation, &String::from_utf8_lossy(result), &request_id),
+            Err(error) => sts::error_response(error, &request_id),
+        };
+        ("text/xml", body)
+    } else {
+        ("application/json", result.unwrap_or_else(|error| error.json_body()))
+    };
+    Answer {
+        status,
+        error,
+        content_type,
+        request_id,
+        body,
+    }
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;
