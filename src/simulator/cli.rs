@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     sandbox: bool,
     /// What AWS thinks of the account.
-    #[arg(long, value_enum, default_value = "HEALTHY")]
+    #[arg(long, default_value = "HEALTHY", value_parser = enforcement, value_name = "HEALTHY|PROBATION|SHUTDOWN")]
     enforcement: Enforcement,
     /// Recipients in any 24 hours; SES's own for the sandbox or a new account by default.
     #[arg(long, value_name = "N")]
@@ -127,6 +127,11 @@ fn account_id(text: &str) -> Result<String, String> {
     } else {
         Err("an account id has twelve digits".to_owned())
     }
+}
+
+/// In the words of the wire, which the account already reads.
+fn enforcement(text: &str) -> Result<Enforcement, String> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
 }
 
 /// Why a simulator does not run.
@@ -296,6 +301,7 @@ mod tests {
             (["--calls-per-second", "often"], "neither a number nor none"),
             (["--burst", "0"], "at least 1"),
             (["--account-id", "1"], "twelve digits"),
+            (["--enforcement", "FINE"], "PROBATION"),
             (["--role", "control"], "not the ARN of a role"),
             (
                 ["--role", "arn:aws:iam::111122223333:role/control="],

@@ -347,7 +347,7 @@ impl World {
 fn beginning(raw_path: &str) -> &str {
     raw_path
         .match_indices('/')
-        .nth(5)
+        .nth(4)
         .map_or(raw_path, |(end, _)| &raw_path[..end])
 }
 

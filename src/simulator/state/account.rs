@@ -6,9 +6,8 @@ use super::Account;
 use super::shapes::{Reason, Validation};
 
 /// What AWS thinks of the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-#[value(rename_all = "UPPER")]
 pub enum Enforcement {
     /// Nothing is wrong.
     Healthy,
