@@ -18,6 +18,13 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// A moment of the runtime's clock, which tests can turn, for waits.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+pub fn runtime() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// How long until a moment; nothing where it has passed.
 #[must_use]
 pub fn until(moment: Timestamp, now: Timestamp) -> Duration {

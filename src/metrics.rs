@@ -121,19 +121,51 @@ impl Default for Metrics {
             metrics.reconcile_seconds.clone(),
         );
         registry.register("reconciles", "Reconciliations by outcome", metrics.reconciled.clone());
-        registry.register("ses_calls", "Requests to SES by operation and outcome", metrics.ses_calls.clone());
+        registry.register(
+            "ses_calls",
+            "Requests to SES by operation and outcome",
+            metrics.ses_calls.clone(),
+        );
         registry.register(
             "ses_budget_wait_seconds",
             "Waits for the budget of calls to SES",
             metrics.budget_wait_seconds.clone(),
         );
-        registry.register("ses_budget_waiting", "Requests that wait for the budget", metrics.budget_waiting.clone());
-        registry.register("ses_plans_waiting", "Objects whose turn to change SES has not come", metrics.plans_waiting.clone());
-        registry.register("ses_circuit_open", "Accounts whose circuit breaker is open", metrics.circuit_open.clone());
-        registry.register("drift", "Changes found that were not the operator's", metrics.drift.clone());
-        registry.register("objects", "Objects by condition and its status", metrics.conditions.clone());
-        registry.register("api_writes", "Writes to the API server by kind", metrics.api_writes.clone());
-        registry.register("watch_errors", "Watches that broke and began again", metrics.watch_errors.clone());
+        registry.register(
+            "ses_budget_waiting",
+            "Requests that wait for the budget",
+            metrics.budget_waiting.clone(),
+        );
+        registry.register(
+            "ses_plans_waiting",
+            "Objects whose turn to change SES has not come",
+            metrics.plans_waiting.clone(),
+        );
+        registry.register(
+            "ses_circuit_open",
+            "Accounts whose circuit breaker is open",
+            metrics.circuit_open.clone(),
+        );
+        registry.register(
+            "drift",
+            "Changes found that were not the operator's",
+            metrics.drift.clone(),
+        );
+        registry.register(
+            "objects",
+            "Objects by condition and its status",
+            metrics.conditions.clone(),
+        );
+        registry.register(
+            "api_writes",
+            "Writes to the API server by kind",
+            metrics.api_writes.clone(),
+        );
+        registry.register(
+            "watch_errors",
+            "Watches that broke and began again",
+            metrics.watch_errors.clone(),
+        );
         registry.register("leader", "Whether this replica leads", metrics.leader.clone());
         registry.register(
             "clock_skew_seconds",
@@ -157,7 +189,9 @@ impl Metrics {
 
     /// Notes one reconciliation.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.reconcile_seconds.get_or_create(&OfKind { kind }).observe(took.as_secs_f64());
+        self.reconcile_seconds
+            .get_or_create(&OfKind { kind })
+            .observe(took.as_secs_f64());
         self.reconciled.get_or_create(&Reconciled { kind, outcome }).inc();
     }
 }

@@ -33,7 +33,7 @@ pub struct Finding {
     pub kind: &'static str,
     /// `Some(true)` is True, `None` is Unknown.
     pub status: Option<bool>,
-    /// A bounded PascalCase word for machines.
+    /// A bounded `PascalCase` word for machines.
     pub reason: &'static str,
     /// A sentence for people: what, where, and how to mend it.
     pub message: String,
@@ -84,7 +84,7 @@ const MESSAGE_MAX: usize = 1024;
 
 /// The conditions after these findings. One whose status stays keeps its transition time.
 #[must_use]
-pub fn merge(before: &[Condition], findings: Vec<Finding>, generation: Option<i64>, now: Time) -> Vec<Condition> {
+pub fn merge(before: &[Condition], findings: Vec<Finding>, generation: Option<i64>, now: &Time) -> Vec<Condition> {
     let mut conditions: Vec<Condition> = findings
         .into_iter()
         .map(|finding| {
@@ -144,7 +144,7 @@ mod tests {
                 Finding::yes(kind::ACCEPTED, "A", "a"),
             ],
             Some(1),
-            at(1),
+            &at(1),
         );
         let after = merge(
             &before,
@@ -153,7 +153,7 @@ mod tests {
                 Finding::no(kind::ACCEPTED, "B", "b"),
             ],
             Some(2),
-            at(2),
+            &at(2),
         );
         assert_eq!(after[0].type_, kind::ACCEPTED);
         assert_eq!(after[0].last_transition_time, at(2));
@@ -169,7 +169,7 @@ mod tests {
             &[],
             vec![Finding::unknown(kind::READY, "A", "é".repeat(2000))],
             None,
-            at(1),
+            &at(1),
         );
         assert!(long[0].message.len() <= MESSAGE_MAX);
     }

@@ -12,10 +12,7 @@ use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
-use kube::{
-    Api, Client,
-    api::PostParams,
-};
+use kube::{Api, Client, api::PostParams};
 use tracing::{info, warn};
 
 use crate::clock;
@@ -55,7 +52,11 @@ impl Candidate {
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
         let leases = Api::namespaced(client, namespace);
-        Self { leases, name: name.to_owned(), identity: identity.to_owned() }
+        Self {
+            leases,
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+        }
     }
 
     /// Waits until the lease is won.
@@ -64,11 +65,16 @@ impl Candidate {
         loop {
             let tried = clock::monotonic();
             // A holder whose lease did not move for a whole lease's time, by our own clock, is gone.
-            let expired = seen.as_ref().is_some_and(|(_, since)| tried.duration_since(*since) > LEASE);
+            let expired = seen
+                .as_ref()
+                .is_some_and(|(_, since)| tried.duration_since(*since) > LEASE);
             match within(RENEW_WITHIN, self.look(expired)).await {
                 Ok(Look::Won) => {
                     info!(identity = self.identity, "this replica leads");
-                    return Leadership { candidate: self, renewed: tried };
+                    return Leadership {
+                        candidate: self,
+                        renewed: tried,
+                    };
                 }
                 Ok(Look::Held(version)) => {
                     if seen.as_ref().is_none_or(|(known, _)| *known != version) {
@@ -83,18 +89,22 @@ impl Candidate {
 
     async fn look(&self, expired: bool) -> Result<Look, kube::Error> {
         let Some(lease) = self.leases.get_opt(&self.name).await? else {
-            return self.settle(self.leases.create(&PostParams::default(), &self.lease(None)).await);
+            return Self::settle(self.leases.create(&PostParams::default(), &self.lease(None)).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.unwrap_or_default();
         if holder == self.identity || holder.is_empty() || expired {
-            return self.settle(self.leases.replace(&self.name, &PostParams::default(), &self.lease(Some(&lease))).await);
+            return Self::settle(
+                self.leases
+                    .replace(&self.name, &PostParams::default(), &self.lease(Some(&lease)))
+                    .await,
+            );
         }
         Ok(Look::Held(lease.metadata.resource_version.unwrap_or_default()))
     }
 
     /// A conflict means that another replica was quicker.
-    fn settle(&self, written: Result<Lease, kube::Error>) -> Result<Look, kube::Error> {
+    fn settle(written: Result<Lease, kube::Error>) -> Result<Look, kube::Error> {
         match written {
             Ok(_) => Ok(Look::Won),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(Look::Held(String::new())),
@@ -151,7 +161,9 @@ impl Leadership {
     pub async fn resign(self) {
         let Candidate { leases, name, identity } = &self.candidate;
         let resign = async {
-            let Some(mut lease) = leases.get_opt(name).await? else { return Ok(()) };
+            let Some(mut lease) = leases.get_opt(name).await? else {
+                return Ok(());
+            };
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_ref() == Some(identity) {
                 spec.holder_identity = None;

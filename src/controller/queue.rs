@@ -26,14 +26,24 @@ struct Waiting<K> {
 
 impl<K> Clone for KeyQueue<K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
 impl<K> Default for KeyQueue<K> {
     fn default() -> Self {
-        let waiting = Mutex::new(Waiting { order: VecDeque::new(), keys: HashSet::new() });
-        Self { shared: Arc::new(Shared { waiting, pushed: Notify::new() }) }
+        let waiting = Mutex::new(Waiting {
+            order: VecDeque::new(),
+            keys: HashSet::new(),
+        });
+        Self {
+            shared: Arc::new(Shared {
+                waiting,
+                pushed: Notify::new(),
+            }),
+        }
     }
 }
 

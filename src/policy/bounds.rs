@@ -53,7 +53,9 @@ impl Bounds {
     #[must_use]
     pub fn of(guardrails: &[(String, GuardrailTerms)]) -> Self {
         let allows_windows = guardrails.iter().any(|(_, terms)| terms.window.is_some());
-        let window_mode = meet(guardrails, |terms| terms.window.map(|window| window.max_mode).or(terms.max_mode));
+        let window_mode = meet(guardrails, |terms| {
+            terms.window.map(|window| window.max_mode).or(terms.max_mode)
+        });
         Self {
             max_mode: meet(guardrails, |terms| terms.max_mode),
             window_mode: window_mode.filter(|_| allows_windows),
@@ -77,13 +79,17 @@ impl Bounds {
     #[must_use]
     pub fn scopes(&self) -> BTreeSet<SuppressionScope> {
         let sidecar = || BTreeSet::from([SuppressionScope::Sidecar]);
-        self.suppression_scopes.as_ref().map_or_else(sidecar, |scopes| scopes.value.clone())
+        self.suppression_scopes
+            .as_ref()
+            .map_or_else(sidecar, |scopes| scopes.value.clone())
     }
 
     /// Whether entries of SES may be released.
     #[must_use]
     pub fn may_release(&self) -> bool {
-        self.release.as_ref().is_some_and(|release| release.value == Release::Allow)
+        self.release
+            .as_ref()
+            .is_some_and(|release| release.value == Release::Allow)
     }
 }
 
@@ -91,7 +97,9 @@ fn meet<T: Meet + PartialEq + Clone>(
     guardrails: &[(String, GuardrailTerms)],
     field: impl Fn(&GuardrailTerms) -> Option<T>,
 ) -> Option<Sourced<T>> {
-    Sourced::meet_all(guardrails.iter().filter_map(|(name, terms)| {
-        Some(Sourced::new(field(terms)?, Source::MailGuardrail(name.clone())))
-    }))
+    Sourced::meet_all(
+        guardrails
+            .iter()
+            .filter_map(|(name, terms)| Some(Sourced::new(field(terms)?, Source::MailGuardrail(name.clone())))),
+    )
 }

@@ -135,10 +135,16 @@ impl fmt::Display for Closed {
         match self {
             Self::NoGuardrail => f.write_str("no MailGuardrail selects this namespace: ask the platform team for one"),
             Self::GuardrailUnreadable { name, error } => write!(f, "MailGuardrail `{name}` cannot be read: {error}"),
-            Self::NoAccount => f.write_str("no MailGuardrail of this namespace names a SendingAccount (spec.accountRef)"),
+            Self::NoAccount => {
+                f.write_str("no MailGuardrail of this namespace names a SendingAccount (spec.accountRef)")
+            }
             Self::AccountConflict(names) => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                write!(f, "MailGuardrails of this namespace name different SendingAccounts: {}", names.join(", "))
+                write!(
+                    f,
+                    "MailGuardrails of this namespace name different SendingAccounts: {}",
+                    names.join(", ")
+                )
             }
             Self::AccountMissing(name) => write!(f, "there is no SendingAccount `{name}`"),
             Self::AccountUnreadable { name, error } => write!(f, "SendingAccount `{name}` cannot be read: {error}"),
@@ -210,13 +216,22 @@ pub fn compile(facts: &NamespaceFacts<'_>) -> CompiledNamespace {
         facts.clock,
         facts.now,
     );
-    let mut namespace = Namespace { facts, bounds: &bounds, account: account.as_ref().ok(), verdicts: &verdicts };
+    let mut namespace = Namespace {
+        facts,
+        bounds: &bounds,
+        account: account.as_ref().ok(),
+        verdicts: &verdicts,
+    };
     let mut policies: Vec<CompiledPolicy> = facts.policies.iter().map(|policy| namespace.policy(policy)).collect();
     policies.sort_by(|one, two| one.name.cmp(&two.name));
     CompiledNamespace {
         default_mode: namespace.default_mode(),
         policies,
-        guardrails: facts.guardrails.iter().map(|guardrail| guardrail.name.to_owned()).collect(),
+        guardrails: facts
+            .guardrails
+            .iter()
+            .map(|guardrail| guardrail.name.to_owned())
+            .collect(),
         next_change: windows::next_change(&facts.windows, &verdicts, facts.now),
         account: account.as_ref().ok().map(|account| account.name.clone()),
         closed: account.err(),
@@ -231,9 +246,8 @@ fn read_guardrails(facts: &[GuardrailFacts<'_>]) -> (Vec<(String, GuardrailTerms
     let mut unreadable = None;
     for guardrail in facts {
         let read = guardrail.spec.map_err(ToOwned::to_owned).and_then(|spec| {
-            GuardrailTerms::read(spec).map_err(|errors| {
-                errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-            })
+            GuardrailTerms::read(spec)
+                .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         });
         match read {
             Ok(read) => terms.push((guardrail.name.to_owned(), read)),
@@ -264,12 +278,17 @@ fn resolve_account(
     if guardrails.is_empty() {
         return Err(Closed::NoGuardrail);
     }
-    let named: BTreeSet<&String> = guardrails.iter().filter_map(|(_, terms)| terms.account.as_ref()).collect();
+    let named: BTreeSet<&String> = guardrails
+        .iter()
+        .filter_map(|(_, terms)| terms.account.as_ref())
+        .collect();
     let mut named_once = named.iter();
     let (Some(name), None) = (named_once.next(), named_once.next()) else {
-        return Err(match named.is_empty() {
-            true => Closed::NoAccount,
-            false => Closed::AccountConflict(named.into_iter().cloned().collect()),
+        let conflict = || Closed::AccountConflict(named.iter().map(|name| (*name).clone()).collect());
+        return Err(if named.is_empty() {
+            Closed::NoAccount
+        } else {
+            conflict()
         });
     };
     let from = guardrails
@@ -277,15 +296,24 @@ fn resolve_account(
         .filter(|(_, terms)| terms.account.is_some())
         .map(|(guardrail, _)| Source::MailGuardrail(guardrail.clone()))
         .collect();
-    let unreadable = |error: String| Closed::AccountUnreadable { name: (*name).clone(), error };
+    let unreadable = |error: String| Closed::AccountUnreadable {
+        name: (*name).clone(),
+        error,
+    };
     match accounts.get(name.as_str()) {
         None | Some(AccountFacts::Missing) => Err(Closed::AccountMissing((*name).clone())),
         Some(AccountFacts::Unreadable(error)) => Err(unreadable((*error).to_owned())),
         Some(AccountFacts::Known { spec, quota }) => {
-            let senders = account_senders(spec).map_err(|errors| {
-                unreadable(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-            })?;
-            Ok(Account { name: Sourced { value: (*name).clone(), from }, senders, quota: *quota })
+            let senders = account_senders(spec)
+                .map_err(|errors| unreadable(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+            Ok(Account {
+                name: Sourced {
+                    value: (*name).clone(),
+                    from,
+                },
+                senders,
+                quota: *quota,
+            })
         }
     }
 }
@@ -300,14 +328,31 @@ struct Namespace<'a> {
 
 impl Namespace<'_> {
     fn default_mode(&self) -> Sourced<Mode> {
-        let said = self.bounds.default_mode.clone().unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
-        let most = self.bounds.max_mode.clone().unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
+        let said = self
+            .bounds
+            .default_mode
+            .clone()
+            .unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
+        let most = self
+            .bounds
+            .max_mode
+            .clone()
+            .unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
         let mode = said.and(most);
-        if self.account.is_some() { mode } else { mode.and(Sourced::new(Mode::Paused, Source::Closed)) }
+        if self.account.is_some() {
+            mode
+        } else {
+            mode.and(Sourced::new(Mode::Paused, Source::Closed))
+        }
     }
 
     fn policy(&mut self, facts: &PolicyFacts<'_>) -> CompiledPolicy {
-        let unreadable = |error: &str| vec![SpecError { field: "spec".to_owned(), message: error.to_owned() }];
+        let unreadable = |error: &str| {
+            vec![SpecError {
+                field: "spec".to_owned(),
+                message: error.to_owned(),
+            }]
+        };
         let compiled = match facts.spec.map_err(unreadable).and_then(PolicyTerms::read) {
             Ok(terms) => self.accepted(facts.name, terms),
             Err(errors) => self.not_accepted(facts, errors),
@@ -326,7 +371,13 @@ impl Namespace<'_> {
         if let Some(senders) = &terms.senders {
             clamp(&mut clamps, "senders", senders, &effective.senders, AddressSet::summary);
         }
-        let PolicyTerms { matching, suppression, set, deletion, .. } = terms;
+        let PolicyTerms {
+            matching,
+            suppression,
+            set,
+            deletion,
+            ..
+        } = terms;
         let deletion = deletion.map(|deletion| Sourced::new(deletion, source));
         let retain = || Sourced::new(DeletionPolicy::Retain, Source::Default);
         CompiledPolicy {
@@ -337,7 +388,9 @@ impl Namespace<'_> {
             set: Some(self.set(set, &mut clamps)),
             clamps,
             suppression,
-            deletion: deletion.or_else(|| self.bounds.default_deletion.clone()).unwrap_or_else(retain),
+            deletion: deletion
+                .or_else(|| self.bounds.default_deletion.clone())
+                .unwrap_or_else(retain),
         }
     }
 
@@ -346,7 +399,11 @@ impl Namespace<'_> {
         let (matching, effective) = match &facts.last_good {
             None => (None, Effective::closed(&Source::Closed)),
             Some(LastGood { matching, effective }) => {
-                let most = self.bounds.max_mode.clone().unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
+                let most = self
+                    .bounds
+                    .max_mode
+                    .clone()
+                    .unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
                 (matching.clone(), self.bounded(effective.clone()).at_most_of(most))
             }
         };
@@ -394,18 +451,33 @@ impl Namespace<'_> {
             None => Sourced::new(Limits::default(), Source::Default),
         };
         let enforcement = self.bounds.enforcement.clone();
-        let other = terms.other_recipients.clone().map(|other| Sourced::new(other, source.clone()));
+        let other = terms
+            .other_recipients
+            .clone()
+            .map(|other| Sourced::new(other, source.clone()));
         let capture = || Sourced::new(Other::Capture, Source::Default);
-        let senders = [said(&terms.senders), self.bounds.senders.clone(), Some(anybody_of_the_account())];
+        let senders = [
+            said(&terms.senders),
+            self.bounds.senders.clone(),
+            Some(anybody_of_the_account()),
+        ];
         let effective = Effective {
             mode,
             then,
             enforcement: enforcement.unwrap_or_else(|| Sourced::new(Enforcement::Enforce, Source::Default)),
-            allowed: Sourced::meet_all([said(&terms.allowed), self.bounds.allowed.clone()].into_iter().flatten())
-                .unwrap_or_else(nobody),
-            other_recipients: other.or_else(|| self.bounds.default_other.clone()).unwrap_or_else(capture),
+            allowed: Sourced::meet_all(
+                [said(&terms.allowed), self.bounds.allowed.clone()]
+                    .into_iter()
+                    .flatten(),
+            )
+            .unwrap_or_else(nobody),
+            other_recipients: other
+                .or_else(|| self.bounds.default_other.clone())
+                .unwrap_or_else(capture),
             senders: Sourced::meet_all(senders.into_iter().flatten()).unwrap_or_else(nobody),
-            recipients: recipients.clone().unwrap_or_else(|| Sourced::new(Limits::default(), Source::Closed)),
+            recipients: recipients
+                .clone()
+                .unwrap_or_else(|| Sourced::new(Limits::default(), Source::Closed)),
             new_recipients: limits(&terms.new_recipients),
             per_recipient: limits(&terms.per_recipient),
             max_wait: terms.max_wait.map_or_else(
@@ -413,7 +485,11 @@ impl Namespace<'_> {
                 |wait| Sourced::new(wait, source.clone()),
             ),
         };
-        if recipients.is_some() { effective } else { effective.at_most(Mode::Paused, Source::Closed) }
+        if recipients.is_some() {
+            effective
+        } else {
+            effective.at_most(Mode::Paused, Source::Closed)
+        }
     }
 
     /// A last good policy within the bounds of now; the namespace's ceilings stand beside it, not in it.
@@ -425,11 +501,16 @@ impl Namespace<'_> {
             effective.senders = effective.senders.and(senders);
         }
         if let Some(account) = self.account {
-            let senders = Sourced::new(account.senders.clone(), Source::SendingAccount(account.name.value.clone()));
+            let senders = Sourced::new(
+                account.senders.clone(),
+                Source::SendingAccount(account.name.value.clone()),
+            );
             effective.senders = effective.senders.and(senders);
         }
         let enforce = || Sourced::new(Enforcement::Enforce, Source::Default);
-        effective.enforcement = effective.enforcement.and(self.bounds.enforcement.clone().unwrap_or_else(enforce));
+        effective.enforcement = effective
+            .enforcement
+            .and(self.bounds.enforcement.clone().unwrap_or_else(enforce));
         effective
     }
 
@@ -456,11 +537,18 @@ impl Namespace<'_> {
             .windows
             .iter()
             .filter(|window| window.policy == name)
-            .filter(|window| self.verdicts.get(&window.name).is_some_and(|v| v.phase == WindowPhase::Open))
+            .filter(|window| {
+                self.verdicts
+                    .get(&window.name)
+                    .is_some_and(|v| v.phase == WindowPhase::Open)
+            })
             .filter_map(|window| {
                 let most = self.bounds.window_mode.clone()?;
                 let mode = Sourced::new(window.mode, Source::MailWindow(window.name.clone()));
-                let raised = Sourced { value: mode.value.meet(&most.value), from: &mode.from | &most.from };
+                let raised = Sourced {
+                    value: mode.value.meet(&most.value),
+                    from: &mode.from | &most.from,
+                };
                 // A window below the base changes nothing.
                 (raised.value > base.value).then_some((window.until, raised))
             })
@@ -475,7 +563,10 @@ impl Namespace<'_> {
         let mode = raised_after(self.facts.now).clone();
         let mut ends: Vec<Timestamp> = open.iter().map(|(until, _)| *until).collect();
         ends.sort_unstable();
-        let then = ends.into_iter().map(|end| (end, raised_after(end).value)).find(|(_, then)| *then < mode.value);
+        let then = ends
+            .into_iter()
+            .map(|end| (end, raised_after(end).value))
+            .find(|(_, then)| *then < mode.value);
         (mode, then)
     }
 
@@ -487,7 +578,9 @@ impl Namespace<'_> {
         if let Some(pool) = set.pool.take_if(|pool| !listed(&self.bounds.pools, pool)) {
             clamps.push(Clamp {
                 field: "ses.pool",
-                message: format!("pool `{pool}` is not used: every guardrail that speaks of pools must list it, and one must"),
+                message: format!(
+                    "pool `{pool}` is not used: every guardrail that speaks of pools must list it, and one must"
+                ),
             });
         }
         set.event_destinations.retain(|destination| {
@@ -510,7 +603,8 @@ impl Namespace<'_> {
 impl Effective {
     fn at_most_of(self, most: Sourced<Mode>) -> Self {
         let Sourced { value, from } = most;
-        from.into_iter().fold(self, |effective, source| effective.at_most(value, source))
+        from.into_iter()
+            .fold(self, |effective, source| effective.at_most(value, source))
     }
 }
 
@@ -536,12 +630,21 @@ fn clamp<T: Meet>(
 fn quota_limits(quota: Quota) -> Option<Limits> {
     const DAY_SECONDS: u64 = 86_400;
     // A rate below one a second is still one message now and then; SES's own answer bounds it further.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped: SES's rates are small positive numbers
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // clamped: SES's rates are small positive numbers
     let per_second = NonZeroU64::new(quota.max_per_second.clamp(1.0, 1e9) as u64)?;
-    let per_second = Rate { seconds: 1, count: per_second };
+    let per_second = Rate {
+        seconds: 1,
+        count: per_second,
+    };
     // A negative number is SES's word for unlimited.
-    let Ok(per_day) = u64::try_from(quota.max24_hours) else { return Some(Limits::from_iter([per_second])) };
-    let per_day = Rate { seconds: DAY_SECONDS, count: NonZeroU64::new(per_day)? };
+    let Ok(per_day) = u64::try_from(quota.max24_hours) else {
+        return Some(Limits::from_iter([per_second]));
+    };
+    let per_day = Rate {
+        seconds: DAY_SECONDS,
+        count: NonZeroU64::new(per_day)?,
+    };
     Some(Limits::from_iter([per_second, per_day]))
 }
 

@@ -1,3 +1,9 @@
+// A scene is written down once and read as it stands.
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::too_many_lines
+)]
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -28,14 +34,28 @@ fn scene(guardrails: &[Value], policies: &[Value]) -> Scene {
         guardrails: guardrails
             .iter()
             .enumerate()
-            .map(|(index, spec)| (named(index), serde_json::from_value(spec.clone()).map_err(|error| error.to_string())))
+            .map(|(index, spec)| {
+                (
+                    named(index),
+                    serde_json::from_value(spec.clone()).map_err(|error| error.to_string()),
+                )
+            })
             .collect(),
         accounts: vec![("primary".to_owned(), serde_json::from_value(account).unwrap())],
-        quota: Some(Quota { max24_hours: 50_000, max_per_second: 14.0, sent_last24_hours: 0 }),
+        quota: Some(Quota {
+            max24_hours: 50_000,
+            max_per_second: 14.0,
+            sent_last24_hours: 0,
+        }),
         policies: policies
             .iter()
             .enumerate()
-            .map(|(index, spec)| (named(index), serde_json::from_value(spec.clone()).map_err(|error| error.to_string())))
+            .map(|(index, spec)| {
+                (
+                    named(index),
+                    serde_json::from_value(spec.clone()).map_err(|error| error.to_string()),
+                )
+            })
             .collect(),
         last_good: None,
         deleting: false,
@@ -52,14 +72,23 @@ impl Scene {
             guardrails: self
                 .guardrails
                 .iter()
-                .map(|(name, spec)| GuardrailFacts { name, spec: spec.as_ref().map_err(String::as_str) })
+                .map(|(name, spec)| GuardrailFacts {
+                    name,
+                    spec: spec.as_ref().map_err(String::as_str),
+                })
                 .collect(),
             accounts: self
                 .accounts
                 .iter()
                 .map(|(name, spec)| {
-                    let known = |spec| AccountFacts::Known { spec, quota: self.quota };
-                    (name.as_str(), spec.as_ref().map_or(AccountFacts::Unreadable("no region"), known))
+                    let known = |spec| AccountFacts::Known {
+                        spec,
+                        quota: self.quota,
+                    };
+                    (
+                        name.as_str(),
+                        spec.as_ref().map_or(AccountFacts::Unreadable("no region"), known),
+                    )
                 })
                 .collect(),
             policies: self
@@ -91,7 +120,15 @@ impl Scene {
         let at = |second| Timestamp::from_second(second).unwrap();
         let name = format!("w{}", self.windows.len());
         let (from, until) = (at(from), at(until));
-        self.windows.push(WindowFacts { name, created: at(0), policy: "a".into(), mode, from, until, opened: false });
+        self.windows.push(WindowFacts {
+            name,
+            created: at(0),
+            policy: "a".into(),
+            mode,
+            from,
+            until,
+            opened: false,
+        });
         self
     }
 }
@@ -112,13 +149,23 @@ fn guardrail(more: Value) -> Value {
 
 #[test]
 fn a_field_of_one_guardrail_that_is_absent_is_no_opinion() {
-    let scene = scene(&[guardrail(json!({"maxMode": "Live"})), json!({"senders": ["*@example.com"]})], &[json!({"mode": "Live"})]);
+    let scene = scene(
+        &[
+            guardrail(json!({"maxMode": "Live"})),
+            json!({"senders": ["*@example.com"]}),
+        ],
+        &[json!({"mode": "Live"})],
+    );
     assert_eq!(scene.mode(), Mode::Live);
 }
 
 #[test]
 fn no_max_mode_in_any_guardrail_is_paused() {
-    let policy = scene(&[guardrail(json!({"ceilings": {"recipients": ["5/s"]}}))], &[json!({"mode": "Live"})]).first();
+    let policy = scene(
+        &[guardrail(json!({"ceilings": {"recipients": ["5/s"]}}))],
+        &[json!({"mode": "Live"})],
+    )
+    .first();
     assert_eq!(policy.effective.mode.value, Mode::Paused);
     assert_eq!(from(&policy.effective.mode), ["default"]);
 }
@@ -133,7 +180,10 @@ fn no_guardrail_at_all_is_paused_and_says_so() {
 #[test]
 fn mail_that_no_policy_speaks_of_has_the_default_mode_else_paused() {
     let unmatched = |spec| scene(&[guardrail(spec)], &[]).compile().default_mode.value;
-    assert_eq!(unmatched(json!({"maxMode": "Live", "defaults": {"mode": "Capture"}})), Mode::Capture);
+    assert_eq!(
+        unmatched(json!({"maxMode": "Live", "defaults": {"mode": "Capture"}})),
+        Mode::Capture
+    );
     assert_eq!(unmatched(json!({"maxMode": "Live"})), Mode::Paused);
     assert_eq!(unmatched(json!({"defaults": {"mode": "Capture"}})), Mode::Paused);
 }
@@ -141,66 +191,132 @@ fn mail_that_no_policy_speaks_of_has_the_default_mode_else_paused() {
 #[test]
 fn no_allowed_recipients_anywhere_is_nobody_and_so_is_an_empty_list() {
     let allowed = |bound: Value, policy: Value| {
-        scene(&[guardrail(bound)], &[policy]).first().effective.allowed.value.summary()
+        scene(&[guardrail(bound)], &[policy])
+            .first()
+            .effective
+            .allowed
+            .value
+            .summary()
     };
-    assert_eq!(allowed(json!({"maxMode": "Live"}), json!({"mode": "Restricted"})), "nobody");
-    assert_eq!(allowed(json!({"maxMode": "Live"}), json!({"mode": "Restricted", "allowedDomains": []})), "nobody");
+    assert_eq!(
+        allowed(json!({"maxMode": "Live"}), json!({"mode": "Restricted"})),
+        "nobody"
+    );
+    assert_eq!(
+        allowed(
+            json!({"maxMode": "Live"}),
+            json!({"mode": "Restricted", "allowedDomains": []})
+        ),
+        "nobody"
+    );
     let bound = json!({"allowedDomains": ["example.com"]});
     assert_eq!(allowed(bound.clone(), json!({"mode": "Restricted"})), "example.com");
-    assert_eq!(allowed(bound.clone(), json!({"mode": "Restricted", "allowedDomains": []})), "nobody");
-    let both = json!({"mode": "Restricted", "allowedDomains": ["example.org"], "allowedRecipients": ["qa@example.com"]});
+    assert_eq!(
+        allowed(bound.clone(), json!({"mode": "Restricted", "allowedDomains": []})),
+        "nobody"
+    );
+    let both =
+        json!({"mode": "Restricted", "allowedDomains": ["example.org"], "allowedRecipients": ["qa@example.com"]});
     assert_eq!(allowed(bound, both), "1 mailbox pattern at example.com");
 }
 
 #[test]
 fn no_senders_anywhere_are_the_accounts_identities_and_an_empty_list_is_nobody() {
-    let senders = |policy: Value| scene(&[guardrail(json!({"maxMode": "Live"}))], &[policy]).first().effective.senders;
+    let senders = |policy: Value| {
+        scene(&[guardrail(json!({"maxMode": "Live"}))], &[policy])
+            .first()
+            .effective
+            .senders
+    };
     let silent = senders(json!({"mode": "Live"}));
     assert_eq!(silent.value.summary(), "example.com, *.example.com");
     assert_eq!(from(&silent), ["SendingAccount/primary"]);
     assert!(senders(json!({"mode": "Live", "senders": []})).value.is_empty());
-    assert!(senders(json!({"mode": "Live", "senders": ["a@stranger.org"]})).value.is_empty());
+    assert!(
+        senders(json!({"mode": "Live", "senders": ["a@stranger.org"]}))
+            .value
+            .is_empty()
+    );
 }
 
 #[test]
 fn no_ceilings_anywhere_are_the_accounts_quota_and_an_unknown_quota_is_paused() {
     let mut scene = scene(&[guardrail(json!({"maxMode": "Live"}))], &[json!({"mode": "Live"})]);
     let recipients = scene.first().effective.recipients;
-    assert_eq!((recipients.value.to_string(), from(&recipients)), ("14/s, 50000/d".to_owned(), vec!["SendingAccount/primary".to_owned()]));
+    assert_eq!(
+        (recipients.value.to_string(), from(&recipients)),
+        ("14/s, 50000/d".to_owned(), vec!["SendingAccount/primary".to_owned()])
+    );
     scene.quota = None;
     assert_eq!(scene.mode(), Mode::Paused);
-    scene.quota = Some(Quota { max24_hours: -1, max_per_second: 0.2, sent_last24_hours: 0 });
+    scene.quota = Some(Quota {
+        max24_hours: -1,
+        max_per_second: 0.2,
+        sent_last24_hours: 0,
+    });
     assert_eq!(scene.first().effective.recipients.value.to_string(), "1/s");
-    scene.quota = Some(Quota { max24_hours: 0, max_per_second: 1.0, sent_last24_hours: 0 });
+    scene.quota = Some(Quota {
+        max24_hours: 0,
+        max_per_second: 1.0,
+        sent_last24_hours: 0,
+    });
     assert_eq!(scene.mode(), Mode::Paused);
 }
 
 #[test]
 fn the_namespaces_ceilings_stand_beside_the_policys() {
     let bound = guardrail(json!({"maxMode": "Live", "ceilings": {"recipients": ["5/s"]}}));
-    let compiled = scene(&[bound.clone()], &[json!({"mode": "Live", "ceilings": {"recipients": ["9/s", "100/h"]}})]).compile();
+    let compiled = scene(
+        &[bound.clone()],
+        &[json!({"mode": "Live", "ceilings": {"recipients": ["9/s", "100/h"]}})],
+    )
+    .compile();
     assert_eq!(compiled.bounds.recipients.unwrap().value.to_string(), "5/s");
-    assert_eq!(compiled.policies[0].effective.recipients.value.to_string(), "9/s, 100/h");
-    assert_eq!(scene(&[bound], &[json!({"mode": "Live"})]).first().effective.recipients.value.to_string(), "none");
+    assert_eq!(
+        compiled.policies[0].effective.recipients.value.to_string(),
+        "9/s, 100/h"
+    );
+    assert_eq!(
+        scene(&[bound], &[json!({"mode": "Live"})])
+            .first()
+            .effective
+            .recipients
+            .value
+            .to_string(),
+        "none"
+    );
 }
 
 #[test]
 fn what_else_a_policy_leaves_out_the_guardrails_defaults_say_else_capture_and_retain() {
     let policy = |bounds: &[Value]| scene(bounds, &[json!({"mode": "Live"})]).first();
     let silent = policy(&[guardrail(json!({"maxMode": "Live"}))]);
-    assert_eq!((silent.effective.other_recipients.value, silent.deletion.value), (Other::Capture, DeletionPolicy::Retain));
+    assert_eq!(
+        (silent.effective.other_recipients.value, silent.deletion.value),
+        (Other::Capture, DeletionPolicy::Retain)
+    );
     assert_eq!(silent.suppression, None);
     let said = policy(&[
-        guardrail(json!({"maxMode": "Live", "defaults": {"otherRecipients": {"action": "Simulate"}, "deletionPolicy": "Delete"}})),
+        guardrail(
+            json!({"maxMode": "Live", "defaults": {"otherRecipients": {"action": "Simulate"}, "deletionPolicy": "Delete"}}),
+        ),
         json!({"defaults": {"otherRecipients": {"action": "Reject"}, "deletionPolicy": "Retain"}}),
     ]);
-    assert_eq!((said.effective.other_recipients.value, said.deletion.value), (Other::Reject, DeletionPolicy::Retain));
+    assert_eq!(
+        (said.effective.other_recipients.value, said.deletion.value),
+        (Other::Reject, DeletionPolicy::Retain)
+    );
     let own = scene(
-        &[guardrail(json!({"maxMode": "Live", "defaults": {"otherRecipients": {"action": "Reject"}, "deletionPolicy": "Retain"}}))],
+        &[guardrail(
+            json!({"maxMode": "Live", "defaults": {"otherRecipients": {"action": "Reject"}, "deletionPolicy": "Retain"}}),
+        )],
         &[json!({"mode": "Live", "otherRecipients": {"action": "Simulate"}, "deletionPolicy": "Delete"})],
     );
     let own = own.first();
-    assert_eq!((own.effective.other_recipients.value, own.deletion.value), (Other::Simulate, DeletionPolicy::Delete));
+    assert_eq!(
+        (own.effective.other_recipients.value, own.deletion.value),
+        (Other::Simulate, DeletionPolicy::Delete)
+    );
 }
 
 #[test]
@@ -232,11 +348,16 @@ fn each_way_of_having_no_account_closes_the_namespace_and_has_its_word() {
 #[test]
 fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bounds_of_now() {
     let wide = guardrail(json!({"maxMode": "Live", "ceilings": {"recipients": ["5/s"]}}));
-    let good = scene(&[wide.clone()], &[json!({"mode": "Live", "senders": ["a@example.com"]})]);
-    let config = super::super::config::render("n", &good.compile(), None, String::new(), |_| super::super::config::SesFacts {
-        configuration_set: "set".to_owned(),
-        tenant: None,
-        programmed: true,
+    let good = scene(
+        &[wide.clone()],
+        &[json!({"mode": "Live", "senders": ["a@example.com"]})],
+    );
+    let config = super::super::config::render("n", &good.compile(), None, String::new(), |_| {
+        super::super::config::SesFacts {
+            configuration_set: "set".to_owned(),
+            tenant: None,
+            programmed: true,
+        }
     });
     let mut bad = scene(&[wide], &[json!({"mode": "Live", "allowedDomains": ["co.jp"]})]);
     assert_eq!(bad.mode(), Mode::Paused);
@@ -245,9 +366,15 @@ fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bo
     bad.last_good = config.policies[0].last_good();
     let policy = bad.first();
     assert_eq!((policy.effective.mode.value, policy.set), (Mode::Live, None));
-    assert_eq!(policy.effective.senders.value.summary(), "1 mailbox pattern at example.com");
+    assert_eq!(
+        policy.effective.senders.value.summary(),
+        "1 mailbox pattern at example.com"
+    );
 
-    bad.guardrails.push(("b".to_owned(), serde_json::from_value(json!({"maxMode": "Capture", "senders": []})).map_err(|_| unreachable!())));
+    bad.guardrails.push((
+        "b".to_owned(),
+        serde_json::from_value(json!({"maxMode": "Capture", "senders": []})).map_err(|_| unreachable!()),
+    ));
     let policy = bad.first();
     assert_eq!(policy.effective.mode.value, Mode::Capture);
     assert!(policy.effective.senders.value.is_empty());
@@ -259,13 +386,32 @@ fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bo
 fn a_window_lifts_the_mode_as_far_as_every_guardrail_lets_it() {
     let window = |mode: &str| json!({"maxMode": mode, "maxDuration": "4h"});
     let base = guardrail(json!({"maxMode": "Capture", "window": window("Live")}));
-    let open = |bounds: &[Value], mode| scene(bounds, &[json!({"mode": "Capture"})]).with_window(mode, 900, 1100).mode();
+    let open = |bounds: &[Value], mode| {
+        scene(bounds, &[json!({"mode": "Capture"})])
+            .with_window(mode, 900, 1100)
+            .mode()
+    };
     assert_eq!(open(&[base.clone()], Mode::Live), Mode::Live);
     assert_eq!(open(&[base.clone()], Mode::Simulate), Mode::Simulate);
-    assert_eq!(open(&[base.clone()], Mode::Paused), Mode::Capture, "a window below the base changes nothing");
-    assert_eq!(open(&[base.clone(), json!({"maxMode": "Restricted"})], Mode::Live), Mode::Restricted);
-    assert_eq!(open(&[base.clone(), json!({"senders": []})], Mode::Live), Mode::Live, "no opinion on modes");
-    assert_eq!(open(&[guardrail(json!({"maxMode": "Capture"}))], Mode::Live), Mode::Capture, "no window anywhere");
+    assert_eq!(
+        open(&[base.clone()], Mode::Paused),
+        Mode::Capture,
+        "a window below the base changes nothing"
+    );
+    assert_eq!(
+        open(&[base.clone(), json!({"maxMode": "Restricted"})], Mode::Live),
+        Mode::Restricted
+    );
+    assert_eq!(
+        open(&[base.clone(), json!({"senders": []})], Mode::Live),
+        Mode::Live,
+        "no opinion on modes"
+    );
+    assert_eq!(
+        open(&[guardrail(json!({"maxMode": "Capture"}))], Mode::Live),
+        Mode::Capture,
+        "no window anywhere"
+    );
 }
 
 #[test]
@@ -274,12 +420,21 @@ fn an_open_window_foretells_its_end_and_a_scheduled_one_nothing() {
     let scene = scene(&[bound], &[json!({"mode": "Capture"})]);
     let open = scene.clone().with_window(Mode::Live, 900, 1100).compile();
     let end = Timestamp::from_second(1100).unwrap();
-    assert_eq!((open.policies[0].effective.then, open.next_change), (Some((end, Mode::Capture)), Some(end)));
+    assert_eq!(
+        (open.policies[0].effective.then, open.next_change),
+        (Some((end, Mode::Capture)), Some(end))
+    );
     let scheduled = scene.clone().with_window(Mode::Live, 1050, 1100).compile();
     let begin = Timestamp::from_second(1050).unwrap();
-    assert_eq!((scheduled.policies[0].effective.then, scheduled.next_change), (None, Some(begin)));
+    assert_eq!(
+        (scheduled.policies[0].effective.then, scheduled.next_change),
+        (None, Some(begin))
+    );
     // Two open at once: the first change is when the higher one ends.
-    let two = scene.with_window(Mode::Simulate, 900, 1300).with_window(Mode::Live, 950, 1100).first();
+    let two = scene
+        .with_window(Mode::Simulate, 900, 1300)
+        .with_window(Mode::Live, 950, 1100)
+        .first();
     assert_eq!(two.effective.mode.value, Mode::Live);
     assert_eq!(two.effective.then, Some((end, Mode::Simulate)));
 }
@@ -288,9 +443,15 @@ fn an_open_window_foretells_its_end_and_a_scheduled_one_nothing() {
 fn a_hold_and_a_deletion_beat_every_mode_and_every_window() {
     let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
     let mut held = scene(&[bound.clone()], &[json!({"mode": "Capture"})]).with_window(Mode::Live, 900, 1100);
-    held.holds.push(Hold { name: "h".to_owned(), policy: "a".to_owned() });
+    held.holds.push(Hold {
+        name: "h".to_owned(),
+        policy: "a".to_owned(),
+    });
     let policy = held.first();
-    assert_eq!((policy.effective.mode.value, policy.effective.then), (Mode::Paused, None));
+    assert_eq!(
+        (policy.effective.mode.value, policy.effective.then),
+        (Mode::Paused, None)
+    );
     assert_eq!(from(&policy.effective.mode), ["MailHold/h"]);
     let mut deleted = scene(&[bound], &[json!({"mode": "Live"})]);
     deleted.deleting = true;
@@ -309,9 +470,21 @@ fn with_a_doubted_clock_a_window_does_not_open() {
 
 #[test]
 fn a_clamp_says_what_was_asked_what_is_in_force_and_by_whose_word() {
-    let policy = scene(&[guardrail(json!({"maxMode": "Restricted"}))], &[json!({"mode": "Live"})]).first();
-    assert_eq!(policy.clamps[0].message, "mode: asked Live, in force Restricted (MailGuardrail/a)");
-    assert_eq!(scene(&[guardrail(json!({"maxMode": "Live"}))], &[json!({"mode": "Live"})]).first().clamps, []);
+    let policy = scene(
+        &[guardrail(json!({"maxMode": "Restricted"}))],
+        &[json!({"mode": "Live"})],
+    )
+    .first();
+    assert_eq!(
+        policy.clamps[0].message,
+        "mode: asked Live, in force Restricted (MailGuardrail/a)"
+    );
+    assert_eq!(
+        scene(&[guardrail(json!({"maxMode": "Live"}))], &[json!({"mode": "Live"})])
+            .first()
+            .clamps,
+        []
+    );
 }
 
 #[test]
@@ -326,22 +499,41 @@ fn pools_and_event_destinations_need_every_guardrail_that_speaks_of_them() {
     };
     assert_eq!(set(&[guardrail(json!({"maxMode": "Live"}))]), (false, 0, 2));
     assert_eq!(set(&[guardrail(allows.clone())]), (true, 1, 0));
-    assert_eq!(set(&[guardrail(allows.clone()), json!({"ses": {"pools": []}})]), (false, 1, 1));
+    assert_eq!(
+        set(&[guardrail(allows.clone()), json!({"ses": {"pools": []}})]),
+        (false, 1, 1)
+    );
 }
 
 // Properties.
 
 fn any_mode() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just("Paused"), Just("Capture"), Just("Simulate"), Just("Restricted"), Just("Live")]
+    prop_oneof![
+        Just("Paused"),
+        Just("Capture"),
+        Just("Simulate"),
+        Just("Restricted"),
+        Just("Live")
+    ]
 }
 
 fn any_patterns() -> impl Strategy<Value = Vec<&'static str>> {
-    let pattern = prop_oneof![Just("example.com"), Just("*.example.com"), Just("a.example.com"), Just("example.org")];
+    let pattern = prop_oneof![
+        Just("example.com"),
+        Just("*.example.com"),
+        Just("a.example.com"),
+        Just("example.org")
+    ];
     proptest::collection::btree_set(pattern, 0..3).prop_map(|set| set.into_iter().collect())
 }
 
 fn any_senders() -> impl Strategy<Value = Vec<&'static str>> {
-    let pattern = prop_oneof![Just("example.com"), Just("a@example.com"), Just("a*@example.com"), Just("*.example.com")];
+    let pattern = prop_oneof![
+        Just("example.com"),
+        Just("a@example.com"),
+        Just("a*@example.com"),
+        Just("*.example.com")
+    ];
     proptest::collection::btree_set(pattern, 0..3).prop_map(|set| set.into_iter().collect())
 }
 
@@ -352,16 +544,19 @@ fn any_rates() -> impl Strategy<Value = Vec<String>> {
 
 fn without_nulls(value: Value) -> Value {
     match value {
-        Value::Object(fields) => {
-            fields.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, without_nulls(v))).collect()
-        }
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, v)| !v.is_null())
+            .map(|(k, v)| (k, without_nulls(v)))
+            .collect(),
         other => other,
     }
 }
 
 fn any_guardrail() -> impl Strategy<Value = Value> {
     let account = prop_oneof![8 => Just(Some(PRIMARY)), 2 => Just(None), 1 => Just(Some("other"))];
-    let window = (any_mode(), prop_oneof![Just("1h"), Just("3m")]).prop_map(|(m, d)| json!({"maxMode": m, "maxDuration": d}));
+    let window =
+        (any_mode(), prop_oneof![Just("1h"), Just("3m")]).prop_map(|(m, d)| json!({"maxMode": m, "maxDuration": d}));
     let maybe = |strategy| proptest::option::of(strategy);
     let enforcement = proptest::option::of(prop_oneof![Just("Enforce"), Just("Audit")]);
     let other = prop_oneof![
@@ -370,7 +565,12 @@ fn any_guardrail() -> impl Strategy<Value = Value> {
         Just(json!({"action": "Redirect", "to": "a@example.com"})),
         Just(json!({"action": "Redirect", "to": "b@example.com"})),
     ];
-    let limits = (proptest::option::of(any_rates()), proptest::option::of(any_senders()), enforcement, proptest::option::of(other));
+    let limits = (
+        proptest::option::of(any_rates()),
+        proptest::option::of(any_senders()),
+        enforcement,
+        proptest::option::of(other),
+    );
     (account, maybe(any_mode().boxed()), proptest::option::of(window), proptest::option::of(any_patterns()), limits).prop_map(
         |(account, mode, window, allowed, (rates, senders, enforcement, other))| {
             without_nulls(json!({
@@ -386,43 +586,58 @@ fn any_guardrail() -> impl Strategy<Value = Value> {
 
 fn any_policy() -> impl Strategy<Value = Value> {
     let rates = proptest::option::of(any_rates());
-    (any_mode(), proptest::option::of(any_patterns()), proptest::option::of(any_senders()), rates).prop_map(
-        |(mode, allowed, senders, rates)| {
+    (
+        any_mode(),
+        proptest::option::of(any_patterns()),
+        proptest::option::of(any_senders()),
+        rates,
+    )
+        .prop_map(|(mode, allowed, senders, rates)| {
             without_nulls(json!({
                 "mode": mode, "allowedDomains": allowed, "senders": senders,
                 "ceilings": rates.map(|rates| json!({"recipients": rates})),
             }))
-        },
-    )
+        })
 }
 
 fn any_scene(windows: usize) -> impl Strategy<Value = Scene> {
     let window = (any_mode(), 0_i64..2000, 1_i64..2000);
     let guardrails = proptest::collection::vec(any_guardrail(), 0..4);
-    (guardrails, any_policy(), proptest::collection::vec(window, 0..=windows), any::<bool>(), any::<bool>()).prop_map(
-        |(guardrails, policy, windows, doubted, quota)| {
-            let mut scene = windows.into_iter().fold(scene(&guardrails, &[policy]), |scene, (mode, from, length)| {
-                scene.with_window(serde_json::from_value(json!(mode)).unwrap(), from, from + length)
-            });
+    (
+        guardrails,
+        any_policy(),
+        proptest::collection::vec(window, 0..=windows),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(guardrails, policy, windows, doubted, quota)| {
+            let mut scene = windows
+                .into_iter()
+                .fold(scene(&guardrails, &[policy]), |scene, (mode, from, length)| {
+                    scene.with_window(serde_json::from_value(json!(mode)).unwrap(), from, from + length)
+                });
             scene.clock = if doubted { Clock::Doubted } else { Clock::Trusted };
             scene.quota = scene.quota.filter(|_| quota);
             scene
-        },
-    )
+        })
 }
 
 /// Whether `one` permits nothing that `two` forbids, in every field that is enforced.
 fn is_within(one: &CompiledNamespace, two: &CompiledNamespace) -> bool {
     let fields = |a: &Effective, b: &Effective| {
         // Where nothing leaves, nothing else is permitted.
-        a.mode.value == Mode::Paused || a.mode.value.is_within(&b.mode.value)
-            && (a.mode.value != Mode::Restricted || a.allowed.value.is_within(&b.allowed.value))
-            && a.senders.value.is_within(&b.senders.value)
-            && a.enforcement.value.is_within(&b.enforcement.value)
-            && a.recipients.value.is_within(&b.recipients.value)
+        a.mode.value == Mode::Paused
+            || a.mode.value.is_within(&b.mode.value)
+                && (a.mode.value != Mode::Restricted || a.allowed.value.is_within(&b.allowed.value))
+                && a.senders.value.is_within(&b.senders.value)
+                && a.enforcement.value.is_within(&b.enforcement.value)
+                && a.recipients.value.is_within(&b.recipients.value)
     };
     let limits = |bounds: &Bounds| bounds.recipients.as_ref().map(|l| l.value.clone()).unwrap_or_default();
-    one.policies.iter().zip(&two.policies).all(|(a, b)| fields(&a.effective, &b.effective))
+    one.policies
+        .iter()
+        .zip(&two.policies)
+        .all(|(a, b)| fields(&a.effective, &b.effective))
         && limits(&one.bounds).is_within(&limits(&two.bounds))
         && one.default_mode.value.is_within(&two.default_mode.value)
 }

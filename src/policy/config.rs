@@ -205,7 +205,11 @@ impl SidecarConfig {
     /// [`ConfigError::TooLarge`].
     pub fn text(&self) -> Result<String, ConfigError> {
         let text = serde_yaml::to_string(self)?;
-        if text.len() > TEXT_MAX { Err(ConfigError::TooLarge(text.len())) } else { Ok(text) }
+        if text.len() > TEXT_MAX {
+            Err(ConfigError::TooLarge(text.len()))
+        } else {
+            Ok(text)
+        }
     }
 }
 
@@ -231,10 +235,13 @@ pub fn render(
 ) -> SidecarConfig {
     let bounds = &compiled.bounds;
     let limits = |limits: &Option<Sourced<Limits>>| limits.as_ref().map(|l| l.value.clone()).unwrap_or_default();
-    let from = [("recipients", &bounds.recipients), ("newRecipients", &bounds.new_recipients)]
-        .into_iter()
-        .filter_map(|(field, limits)| Some((field.to_owned(), limits.as_ref()?.from_words())))
-        .collect();
+    let from = [
+        ("recipients", &bounds.recipients),
+        ("newRecipients", &bounds.new_recipients),
+    ]
+    .into_iter()
+    .filter_map(|(field, limits)| Some((field.to_owned(), limits.as_ref()?.from_words())))
+    .collect();
     SidecarConfig {
         version: VERSION,
         namespace: namespace.to_owned(),
@@ -249,7 +256,11 @@ pub fn render(
             new_recipients: limits(&bounds.new_recipients),
             from,
         },
-        policies: compiled.policies.iter().map(|policy| render_policy(policy, ses(&policy.name))).collect(),
+        policies: compiled
+            .policies
+            .iter()
+            .map(|policy| render_policy(policy, ses(&policy.name)))
+            .collect(),
         suppressions: ConfigSuppressions { revision: suppressions },
     }
 }
@@ -274,7 +285,10 @@ fn render_policy(policy: &CompiledPolicy, ses: SesFacts) -> ConfigPolicy {
     } = effective;
     ConfigPolicy {
         name: policy.name.clone(),
-        match_: policy.matching.clone().map(|MatchTerms { senders, header }| ConfigMatch { senders, header }),
+        match_: policy
+            .matching
+            .clone()
+            .map(|MatchTerms { senders, header }| ConfigMatch { senders, header }),
         mode: mode.value,
         until: then.map(|(at, _)| at),
         then: then.map(|(_, mode)| mode),
@@ -303,7 +317,10 @@ impl ConfigPolicy {
         // A window that was open then says nothing of now: what follows it stands.
         let mode = self.then.unwrap_or(self.mode);
         Some(LastGood {
-            matching: self.match_.clone().map(|ConfigMatch { senders, header }| MatchTerms { senders, header }),
+            matching: self
+                .match_
+                .clone()
+                .map(|ConfigMatch { senders, header }| MatchTerms { senders, header }),
             effective: Effective {
                 mode: Sourced::new(mode, source()),
                 then: None,

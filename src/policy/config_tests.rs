@@ -43,9 +43,17 @@ fn an_unknown_word_is_refused() {
 
 #[test]
 fn a_newer_version_is_refused_as_such_although_its_fields_are_unknown() {
-    let newer = TEXT.replace("version: 1", "version: 2").replace("namespace: shop", "space: shop");
-    assert!(matches!(SidecarConfig::parse(&newer), Err(ConfigError::Version { found: 2 })));
-    assert!(matches!(SidecarConfig::parse(&TEXT.replace("version: 1", "version: 0")), Err(ConfigError::Version { found: 0 })));
+    let newer = TEXT
+        .replace("version: 1", "version: 2")
+        .replace("namespace: shop", "space: shop");
+    assert!(matches!(
+        SidecarConfig::parse(&newer),
+        Err(ConfigError::Version { found: 2 })
+    ));
+    assert!(matches!(
+        SidecarConfig::parse(&TEXT.replace("version: 1", "version: 0")),
+        Err(ConfigError::Version { found: 0 })
+    ));
 }
 
 #[test]

@@ -119,7 +119,11 @@ impl Effective {
             shown("otherRecipients", other_recipients, other_recipients.value.to_string()),
             shown("senders", senders, senders.value.summary()),
             shown("ceilings.recipients", recipients, recipients.value.to_string()),
-            shown("ceilings.newRecipients", new_recipients, new_recipients.value.to_string()),
+            shown(
+                "ceilings.newRecipients",
+                new_recipients,
+                new_recipients.value.to_string(),
+            ),
             shown("ceilings.perRecipient", per_recipient, per_recipient.value.to_string()),
             shown("ceilings.maxWait", max_wait, format!("{:?}", max_wait.value)),
         ]
@@ -128,13 +132,20 @@ impl Effective {
     /// Whose word each value is, by field, as the sidecar's answers quote it.
     #[must_use]
     pub fn provenance(&self) -> BTreeMap<String, Vec<String>> {
-        self.values().into_iter().map(|value| (value.field, value.from)).collect()
+        self.values()
+            .into_iter()
+            .map(|value| (value.field, value.from))
+            .collect()
     }
 }
 
 /// One value of a status.
 pub(super) fn shown<T>(field: &str, sourced: &Sourced<T>, value: String) -> EffectiveValue {
-    EffectiveValue { field: field.to_owned(), value: bounded(value, VALUE_MAX), from: sourced.from_words() }
+    EffectiveValue {
+        field: field.to_owned(),
+        value: bounded(value, VALUE_MAX),
+        from: sourced.from_words(),
+    }
 }
 
 /// When the meet of two modes changes first, and to what.
@@ -143,7 +154,8 @@ fn meet_then(
     (two, two_then): (Mode, Option<(Timestamp, Mode)>),
 ) -> Option<(Timestamp, Mode)> {
     let at = [one_then, two_then].into_iter().flatten().map(|(at, _)| at).min()?;
-    let later = |mode, then: Option<(Timestamp, Mode)>| then.filter(|(end, _)| *end <= at).map_or(mode, |(_, then)| then);
+    let later =
+        |mode, then: Option<(Timestamp, Mode)>| then.filter(|(end, _)| *end <= at).map_or(mode, |(_, then)| then);
     let then = later(one, one_then).meet(&later(two, two_then));
     Some((at, then)).filter(|(_, then)| *then < one.meet(&two))
 }

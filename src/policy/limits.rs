@@ -28,7 +28,10 @@ impl Limits {
     #[must_use]
     pub fn per_day(&self) -> Option<u64> {
         const DAY: u64 = 86_400;
-        self.0.iter().map(|(seconds, count)| count.get().saturating_mul(DAY.div_ceil(*seconds))).min()
+        self.0
+            .iter()
+            .map(|(seconds, count)| count.get().saturating_mul(DAY.div_ceil(*seconds)))
+            .min()
     }
 }
 
@@ -39,7 +42,10 @@ impl Meet for Limits {
 
     /// By each period of `other`: a limit over another period is not compared, since either may bind.
     fn is_within(&self, other: &Self) -> bool {
-        other.0.iter().all(|(period, most)| self.0.get(period).is_some_and(|count| count <= most))
+        other
+            .0
+            .iter()
+            .all(|(period, most)| self.0.get(period).is_some_and(|count| count <= most))
     }
 }
 
@@ -94,7 +100,10 @@ mod tests {
 
     #[test]
     fn a_meet_keeps_every_period() {
-        assert_eq!(limits(&["10/s"]).meet(&limits(&["100/h", "20/s"])), limits(&["10/s", "100/h"]));
+        assert_eq!(
+            limits(&["10/s"]).meet(&limits(&["100/h", "20/s"])),
+            limits(&["10/s", "100/h"])
+        );
         assert!(limits(&["10/s", "100/h"]).is_within(&limits(&["100/h"])));
         assert!(!limits(&["10/s"]).is_within(&limits(&["100/h"])));
         assert!(limits(&[]).is_within(&limits(&[])));

@@ -52,7 +52,9 @@ pub enum RedirectError {
     #[error("only {{local}} and {{domain}} may stand in braces, and only before the @")]
     Brace,
     /// A character that a local part cannot have.
-    #[error("the part before @ may hold only ASCII letters, digits and !#$%&'*+-/=?^_`|~. beside {{local}} and {{domain}}")]
+    #[error(
+        "the part before @ may hold only ASCII letters, digits and !#$%&'*+-/=?^_`|~. beside {{local}} and {{domain}}"
+    )]
     LocalPart,
     /// The domain is wrong.
     #[error(transparent)]
@@ -134,9 +136,9 @@ impl Other {
             OtherAction::Reject => Self::Reject,
             OtherAction::Capture => Self::Capture,
             OtherAction::Simulate => Self::Simulate,
-            OtherAction::Redirect => {
-                Self::Redirect(RedirectTarget::parse(to.as_deref().ok_or(RedirectError::NotAnAddress)?)?)
-            }
+            OtherAction::Redirect => Self::Redirect(RedirectTarget::parse(
+                to.as_deref().ok_or(RedirectError::NotAnAddress)?,
+            )?),
         })
     }
 
@@ -147,7 +149,10 @@ impl Other {
             Self::Redirect(target) => Some(target.to_string()),
             Self::Reject | Self::Capture | Self::Simulate => None,
         };
-        OtherRecipients { action: self.action(), to }
+        OtherRecipients {
+            action: self.action(),
+            to,
+        }
     }
 
     /// The action without its target.
@@ -199,7 +204,11 @@ mod tests {
 
     #[test]
     fn a_target_is_read_and_written_alike() {
-        for text in ["qa+{local}.{domain}@example.com", "qa@example.com", "{local}@example.com"] {
+        for text in [
+            "qa+{local}.{domain}@example.com",
+            "qa@example.com",
+            "{local}@example.com",
+        ] {
             assert_eq!(RedirectTarget::parse(text).unwrap().to_string(), text);
         }
     }
@@ -209,13 +218,21 @@ mod tests {
         for text in ["qa", "@example.com", ".qa@example.com", "qa.@example.com"] {
             assert_eq!(RedirectTarget::parse(text), Err(RedirectError::NotAnAddress), "{text}");
         }
-        let without = OtherRecipients { action: OtherAction::Redirect, to: None };
+        let without = OtherRecipients {
+            action: OtherAction::Redirect,
+            to: None,
+        };
         assert_eq!(Other::parse(&without), Err(RedirectError::NotAnAddress));
     }
 
     #[test]
     fn an_unknown_brace_is_refused() {
-        for text in ["{user}@example.com", "qa}@example.com", "{local@example.com", "qa@{domain}.example.com"] {
+        for text in [
+            "{user}@example.com",
+            "qa}@example.com",
+            "{local@example.com",
+            "qa@{domain}.example.com",
+        ] {
             assert_eq!(RedirectTarget::parse(text), Err(RedirectError::Brace), "{text}");
         }
     }
@@ -229,7 +246,10 @@ mod tests {
 
     #[test]
     fn a_wrong_domain_is_refused() {
-        assert!(matches!(RedirectTarget::parse("a@co.jp"), Err(RedirectError::Domain(_))));
+        assert!(matches!(
+            RedirectTarget::parse("a@co.jp"),
+            Err(RedirectError::Domain(_))
+        ));
     }
 
     #[test]

@@ -58,7 +58,10 @@ pub struct Sourced<T> {
 impl<T> Sourced<T> {
     /// A value by one source.
     pub fn new(value: T, source: Source) -> Self {
-        Self { value, from: BTreeSet::from([source]) }
+        Self {
+            value,
+            from: BTreeSet::from([source]),
+        }
     }
 
     /// The sources as they are shown.
@@ -72,7 +75,10 @@ impl<T: Meet + PartialEq + Clone> Sourced<T> {
     /// where nobody's is (an intersection), all that have one.
     pub fn meet_all(opinions: impl IntoIterator<Item = Self>) -> Option<Self> {
         let opinions: Vec<Self> = opinions.into_iter().collect();
-        let value = opinions.iter().map(|opinion| opinion.value.clone()).reduce(|one, two| one.meet(&two))?;
+        let value = opinions
+            .iter()
+            .map(|opinion| opinion.value.clone())
+            .reduce(|one, two| one.meet(&two))?;
         let deciding: BTreeSet<Source> = opinions
             .iter()
             .filter(|opinion| opinion.value == value)
@@ -117,13 +123,25 @@ mod tests {
     fn a_value_names_those_whose_opinion_it_is() {
         let opinions = [("a", Mode::Live), ("b", Mode::Capture), ("c", Mode::Capture)];
         let met = Sourced::meet_all(opinions.map(|(name, mode)| Sourced::new(mode, guardrail(name)))).unwrap();
-        assert_eq!(met, Sourced { value: Mode::Capture, from: BTreeSet::from([guardrail("b"), guardrail("c")]) });
+        assert_eq!(
+            met,
+            Sourced {
+                value: Mode::Capture,
+                from: BTreeSet::from([guardrail("b"), guardrail("c")])
+            }
+        );
     }
 
     #[test]
     fn an_intersection_that_is_nobodys_own_value_names_all() {
         let set = |items: &[u8]| items.iter().copied().collect::<BTreeSet<u8>>();
         let met = Sourced::new(set(&[1, 2]), guardrail("a")).and(Sourced::new(set(&[2, 3]), guardrail("b")));
-        assert_eq!(met, Sourced { value: set(&[2]), from: BTreeSet::from([guardrail("a"), guardrail("b")]) });
+        assert_eq!(
+            met,
+            Sourced {
+                value: set(&[2]),
+                from: BTreeSet::from([guardrail("a"), guardrail("b")])
+            }
+        );
     }
 }

@@ -7,11 +7,7 @@ use jiff::Timestamp;
 use sha2::Sha256;
 
 use super::terms::SpecError;
-use crate::api::{
-    Address, MailSuppressionSpec, Pattern,
-    policy::SuppressionReason,
-    suppression::SuppressionEntry,
-};
+use crate::api::{Address, MailSuppressionSpec, Pattern, policy::SuppressionReason, suppression::SuppressionEntry};
 
 /// The most entries of one namespace: their hashes must fit one Secret.
 pub const ENTRIES_MAX: usize = 16_384;
@@ -58,12 +54,18 @@ impl Entries {
         }
         for (index, line) in secret.unwrap_or_default().lines().enumerate() {
             if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
-                keep(format!("Secret mail-suppression-list, line {}", index + 1), read_line(line));
+                keep(
+                    format!("Secret mail-suppression-list, line {}", index + 1),
+                    read_line(line),
+                );
             }
         }
         if entries.0.len() > ENTRIES_MAX {
             let message = format!("{} entries; at most {ENTRIES_MAX} fit a namespace", entries.0.len());
-            errors.push(SpecError { field: "spec.entries".to_owned(), message });
+            errors.push(SpecError {
+                field: "spec.entries".to_owned(),
+                message,
+            });
         }
         if errors.is_empty() { Ok(entries) } else { Err(errors) }
     }
@@ -93,13 +95,23 @@ impl Entries {
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let in_force = |entry: &Entry| entry.expires.is_none_or(|end| end > now);
-        Self(self.0.iter().filter(|(_, entry)| in_force(entry)).map(|(subject, entry)| (subject.clone(), *entry)).collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|(_, entry)| in_force(entry))
+                .map(|(subject, entry)| (subject.clone(), *entry))
+                .collect(),
+        )
     }
 
     /// The next moment at which one ends.
     #[must_use]
     pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.values().filter_map(|entry| entry.expires).filter(|end| *end > now).min()
+        self.0
+            .values()
+            .filter_map(|entry| entry.expires)
+            .filter(|end| *end > now)
+            .min()
     }
 
     /// The entries, in order.
@@ -129,13 +141,24 @@ impl Entries {
 }
 
 fn read_inline(entry: &SuppressionEntry) -> Result<(Subject, Entry), String> {
-    let SuppressionEntry { address, domain, reason, expires } = entry;
+    let SuppressionEntry {
+        address,
+        domain,
+        reason,
+        expires,
+    } = entry;
     let subject = match (address, domain) {
         (Some(address), None) => Subject::Address(Address::parse(address).map_err(|error| error.to_string())?),
         (None, Some(domain)) => Subject::Domain(Pattern::parse_domain(domain).map_err(|error| error.to_string())?),
         (Some(_), Some(_)) | (None, None) => return Err("name an address or a domain, one of them".to_owned()),
     };
-    Ok((subject, Entry { reason: *reason, expires: expires.as_ref().map(|time| time.0) }))
+    Ok((
+        subject,
+        Entry {
+            reason: *reason,
+            expires: expires.as_ref().map(|time| time.0),
+        },
+    ))
 }
 
 /// `address-or-domain[,Bounce|Complaint[,expiry]]`
@@ -155,7 +178,10 @@ fn read_line(line: &str) -> Result<(Subject, Entry), String> {
     };
     let expires = match fields.next() {
         None | Some("") => None,
-        Some(time) => Some(time.parse().map_err(|_| "the expiry is a time like 2027-01-31T00:00:00Z".to_owned())?),
+        Some(time) => Some(
+            time.parse()
+                .map_err(|_| "the expiry is a time like 2027-01-31T00:00:00Z".to_owned())?,
+        ),
     };
     match fields.next() {
         Some(_) => Err("a line has at most three fields: subject, reason, expiry".to_owned()),
@@ -202,7 +228,9 @@ impl fmt::Debug for HashKey {
 /// HMAC-SHA256 over parts, each with its length before it, so that no two lists of parts are the same text.
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return [0; 32];
+    };
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
@@ -227,20 +255,35 @@ mod tests {
 
     #[test]
     fn inline_entries_and_lines_of_the_secret_are_read_alike() {
-        let spec = json!({"entries": [{"address": "a@example.com"}, {"domain": "*.example.net", "reason": "Complaint"}]});
+        let spec =
+            json!({"entries": [{"address": "a@example.com"}, {"domain": "*.example.net", "reason": "Complaint"}]});
         let lines = "# kept by support\na@example.com, complaint\n\nexample.org,Bounce,2027-01-31T00:00:00Z\n";
         let entries = read(spec, Some(lines)).unwrap();
-        let shown: Vec<_> = entries.iter().map(|(subject, entry)| (format!("{subject:?}"), entry.reason)).collect();
+        let shown: Vec<_> = entries
+            .iter()
+            .map(|(subject, entry)| (format!("{subject:?}"), entry.reason))
+            .collect();
         assert_eq!(shown.len(), 3);
-        assert_eq!(entries.addresses().next().unwrap().1, SuppressionReason::Complaint, "complaint beats bounce");
+        assert_eq!(
+            entries.addresses().next().unwrap().1,
+            SuppressionReason::Complaint,
+            "complaint beats bounce"
+        );
     }
 
     #[test]
     fn a_wrong_entry_is_told_by_its_place_and_not_by_its_text() {
-        let errors = read(json!({"entries": [{"address": "secret name@example.com"}, {}]}), Some("ok@example.com\nsecret.example.com,because\nsecret")).unwrap_err();
+        let errors = read(
+            json!({"entries": [{"address": "secret name@example.com"}, {}]}),
+            Some("ok@example.com\nsecret.example.com,because\nsecret"),
+        )
+        .unwrap_err();
         assert_eq!(errors.len(), 4);
         assert!(errors.iter().all(|error| !error.contains("secret")), "{errors:?}");
-        assert!(errors[2].starts_with("Secret mail-suppression-list, line 2: "), "{errors:?}");
+        assert!(
+            errors[2].starts_with("Secret mail-suppression-list, line 2: "),
+            "{errors:?}"
+        );
     }
 
     #[test]
@@ -248,7 +291,10 @@ mod tests {
         let spec = json!({"entries": [{"address": "a@example.com", "expires": "1970-01-01T00:00:10Z"}, {"address": "b@example.com"}]});
         let entries = read(spec, None).unwrap();
         assert_eq!((entries.at(at(9)).len(), entries.at(at(10)).len()), (2, 1));
-        assert_eq!((entries.next_expiry(at(9)), entries.next_expiry(at(10))), (Some(at(10)), None));
+        assert_eq!(
+            (entries.next_expiry(at(9)), entries.next_expiry(at(10))),
+            (Some(at(10)), None)
+        );
     }
 
     #[test]
@@ -257,7 +303,10 @@ mod tests {
         let address = |text| Subject::Address(Address::parse(text).unwrap());
         let domain = |text| Subject::Domain(Pattern::parse_domain(text).unwrap());
         assert_ne!(one.hash(&address("a@example.com")), two.hash(&address("a@example.com")));
-        assert_eq!(one.hash(&address("Jo@example.com")), one.hash(&address("jo@example.com")));
+        assert_eq!(
+            one.hash(&address("Jo@example.com")),
+            one.hash(&address("jo@example.com"))
+        );
         assert_ne!(one.hash(&domain("example.com")), one.hash(&domain("*.example.com")));
         assert_eq!(format!("{one:?}"), "HashKey(…)");
     }

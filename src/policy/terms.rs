@@ -35,7 +35,15 @@ struct Reader {
 
 impl Reader {
     fn keep<T>(&mut self, field: impl fmt::Display, parsed: Result<T, impl fmt::Display>) -> Option<T> {
-        parsed.map_err(|error| self.errors.push(SpecError { field: format!("spec.{field}"), message: error.to_string() })).ok()
+        let error = match parsed {
+            Ok(value) => return Some(value),
+            Err(error) => error.to_string(),
+        };
+        self.errors.push(SpecError {
+            field: format!("spec.{field}"),
+            message: error,
+        });
+        None
     }
 
     fn patterns<E: fmt::Display>(
@@ -82,15 +90,25 @@ impl Reader {
     }
 
     fn finish<T>(self, terms: T) -> Result<T, Vec<SpecError>> {
-        if self.errors.is_empty() { Ok(terms) } else { Err(self.errors) }
+        if self.errors.is_empty() {
+            Ok(terms)
+        } else {
+            Err(self.errors)
+        }
     }
 }
 
 /// Reads a Go duration above zero.
 fn go_duration(text: &str) -> Result<Duration, String> {
-    let parsed: kube::core::Duration = text.parse().map_err(|error| format!("`{text}` is not a duration: {error}"))?;
+    let parsed: kube::core::Duration = text
+        .parse()
+        .map_err(|error| format!("`{text}` is not a duration: {error}"))?;
     let positive = !parsed.is_negative() && Duration::from(parsed) > Duration::ZERO;
-    if positive { Ok(parsed.into()) } else { Err(format!("`{text}` must be above zero")) }
+    if positive {
+        Ok(parsed.into())
+    } else {
+        Err(format!("`{text}` must be above zero"))
+    }
 }
 
 /// The terms of a policy.
@@ -184,11 +202,26 @@ impl PolicyTerms {
         let mut reader = Reader::default();
         let matching = match_.as_ref().map(|Match { senders, header }| {
             let empty = senders.as_ref().is_none_or(Vec::is_empty) && header.is_none();
-            reader.keep("match", if empty { Err("name senders, a header, or both") } else { Ok(()) });
-            MatchTerms { senders: reader.senders("match.senders", senders.as_ref()), header: header.clone() }
+            reader.keep(
+                "match",
+                if empty {
+                    Err("name senders, a header, or both")
+                } else {
+                    Ok(())
+                },
+            );
+            MatchTerms {
+                senders: reader.senders("match.senders", senders.as_ref()),
+                header: header.clone(),
+            }
         });
         let none = PolicyCeilings::default();
-        let PolicyCeilings { recipients, new_recipients, per_recipient, max_wait } = ceilings.as_ref().unwrap_or(&none);
+        let PolicyCeilings {
+            recipients,
+            new_recipients,
+            per_recipient,
+            max_wait,
+        } = ceilings.as_ref().unwrap_or(&none);
         let terms = Self {
             mode: *mode,
             matching,
@@ -200,7 +233,9 @@ impl PolicyTerms {
             recipients: reader.limits("ceilings.recipients", recipients.as_ref()),
             new_recipients: reader.limits("ceilings.newRecipients", new_recipients.as_ref()),
             per_recipient: reader.limits("ceilings.perRecipient", per_recipient.as_ref()),
-            max_wait: max_wait.as_deref().and_then(|text| reader.duration("ceilings.maxWait", text)),
+            max_wait: max_wait
+                .as_deref()
+                .and_then(|text| reader.duration("ceilings.maxWait", text)),
             suppression: suppression.clone(),
             set: SetTerms::read(ses.as_ref(), &mut reader),
             deletion: *deletion_policy,
@@ -225,13 +260,18 @@ impl SetTerms {
         } = spec.unwrap_or(&none);
         Self {
             tls: tls.unwrap_or(Tls::Optional),
-            max_delivery: max_delivery.as_deref().and_then(|text| reader.duration("ses.maxDelivery", text)),
+            max_delivery: max_delivery
+                .as_deref()
+                .and_then(|text| reader.duration("ses.maxDelivery", text)),
             pool: pool.clone(),
             reputation_metrics: reputation_metrics.unwrap_or(true),
             tracking: tracking.as_ref().and_then(|tracking| {
                 let domain = Domain::parse(&tracking.redirect_domain);
                 let redirect_domain = reader.keep("ses.tracking.redirectDomain", domain)?;
-                Some(TrackingTerms { redirect_domain, https: tracking.https })
+                Some(TrackingTerms {
+                    redirect_domain,
+                    https: tracking.https,
+                })
             }),
             vdm: vdm.clone(),
             archive: archive.as_ref().map(|Archive { arn }| arn.clone()),
@@ -307,12 +347,25 @@ impl GuardrailTerms {
         } = spec;
         let mut reader = Reader::default();
         let allowed = reader.allowed(allowed_domains.as_ref(), allowed_recipients.as_ref());
-        let Ceilings { recipients, new_recipients } = ceilings.clone().unwrap_or_default();
+        let Ceilings {
+            recipients,
+            new_recipients,
+        } = ceilings.clone().unwrap_or_default();
         let SuppressionBound { scopes, release } = suppression.clone().unwrap_or_default();
-        let SesBound { event_destination_arns, pools } = ses.clone().unwrap_or_default();
-        let Defaults { mode, other_recipients, deletion_policy } = defaults.clone().unwrap_or_default();
+        let SesBound {
+            event_destination_arns,
+            pools,
+        } = ses.clone().unwrap_or_default();
+        let Defaults {
+            mode,
+            other_recipients,
+            deletion_policy,
+        } = defaults.clone().unwrap_or_default();
         if mode.is_some_and(|mode| mode > Mode::Capture) {
-            reader.keep("defaults.mode", Err::<(), _>("mail that no policy speaks of is Paused or Capture"));
+            reader.keep(
+                "defaults.mode",
+                Err::<(), _>("mail that no policy speaks of is Paused or Capture"),
+            );
         }
         let terms = Self {
             account: account_ref.as_ref().map(|account| account.name.clone()),
@@ -320,7 +373,10 @@ impl GuardrailTerms {
             max_mode: max_mode.or_else(|| allowed.is_some().then_some(Mode::Restricted)),
             window: window.as_ref().and_then(|WindowBound { max_mode, max_duration }| {
                 let max_duration = reader.duration("window.maxDuration", max_duration)?;
-                Some(WindowTerms { max_mode: *max_mode, max_duration })
+                Some(WindowTerms {
+                    max_mode: *max_mode,
+                    max_duration,
+                })
             }),
             allowed,
             senders: reader.senders("senders", senders.as_ref()),
@@ -349,7 +405,9 @@ pub fn account_senders(spec: &SendingAccountSpec) -> Result<AddressSet, Vec<Spec
     let mut patterns = Vec::new();
     for (index, identity) in spec.identities.iter().enumerate() {
         let field = format!("identities[{index}].name");
-        let Some(pattern) = reader.keep(field, Pattern::parse(&identity.name)) else { continue };
+        let Some(pattern) = reader.keep(field, Pattern::parse(&identity.name)) else {
+            continue;
+        };
         if let Pattern::Domain(domain) = &pattern {
             patterns.push(Pattern::Below(domain.clone()));
         }

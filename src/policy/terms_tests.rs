@@ -15,7 +15,10 @@ fn guardrail(spec: Value) -> Result<GuardrailTerms, Vec<String>> {
 #[test]
 fn a_policy_that_says_only_its_mode_has_no_other_opinion() {
     let terms = policy(json!({"mode": "Live"})).unwrap();
-    assert_eq!((terms.allowed, terms.senders, terms.recipients, terms.deletion), (None, None, None, None));
+    assert_eq!(
+        (terms.allowed, terms.senders, terms.recipients, terms.deletion),
+        (None, None, None, None)
+    );
     assert_eq!(terms.set.tls, Tls::Optional);
 }
 
@@ -54,17 +57,32 @@ fn every_error_of_a_spec_is_told_with_its_field() {
 
 #[test]
 fn domains_and_recipients_of_one_object_are_one_set_and_an_empty_list_is_nobody() {
-    let both = policy(json!({"mode": "Live", "allowedDomains": ["example.com"], "allowedRecipients": ["a@example.org"]}));
+    let both =
+        policy(json!({"mode": "Live", "allowedDomains": ["example.com"], "allowedRecipients": ["a@example.org"]}));
     assert_eq!(both.unwrap().allowed.unwrap().iter().count(), 2);
-    assert_eq!(policy(json!({"mode": "Live", "allowedDomains": []})).unwrap().allowed, Some(AddressSet::default()));
+    assert_eq!(
+        policy(json!({"mode": "Live", "allowedDomains": []})).unwrap().allowed,
+        Some(AddressSet::default())
+    );
     assert_eq!(policy(json!({"mode": "Live"})).unwrap().allowed, None);
 }
 
 #[test]
 fn a_guardrail_with_recipients_and_no_mode_counts_as_restricted() {
-    assert_eq!(guardrail(json!({"allowedDomains": ["example.com"]})).unwrap().max_mode, Some(Mode::Restricted));
-    assert_eq!(guardrail(json!({"allowedRecipients": []})).unwrap().max_mode, Some(Mode::Restricted));
-    assert_eq!(guardrail(json!({"allowedDomains": [], "maxMode": "Live"})).unwrap().max_mode, Some(Mode::Live));
+    assert_eq!(
+        guardrail(json!({"allowedDomains": ["example.com"]})).unwrap().max_mode,
+        Some(Mode::Restricted)
+    );
+    assert_eq!(
+        guardrail(json!({"allowedRecipients": []})).unwrap().max_mode,
+        Some(Mode::Restricted)
+    );
+    assert_eq!(
+        guardrail(json!({"allowedDomains": [], "maxMode": "Live"}))
+            .unwrap()
+            .max_mode,
+        Some(Mode::Live)
+    );
     assert_eq!(guardrail(json!({})).unwrap().max_mode, None);
 }
 
@@ -79,7 +97,12 @@ fn the_errors_of_a_guardrail_are_told_with_their_fields() {
     let fields: Vec<&str> = errors.iter().map(|error| error.split(": ").next().unwrap()).collect();
     assert_eq!(
         fields,
-        ["spec.defaults.mode", "spec.window.maxDuration", "spec.ceilings.recipients[0]", "spec.defaults.otherRecipients.to"]
+        [
+            "spec.defaults.mode",
+            "spec.window.maxDuration",
+            "spec.ceilings.recipients[0]",
+            "spec.defaults.otherRecipients.to"
+        ]
     );
 }
 
@@ -96,5 +119,8 @@ fn a_domain_identity_covers_its_sub_domains_and_an_address_only_itself() {
     let senders = account_senders(&account(&["example.com", "jo@example.org"])).unwrap();
     let patterns: Vec<String> = senders.iter().map(ToString::to_string).collect();
     assert_eq!(patterns, ["example.com", "*.example.com", "jo@example.org"]);
-    assert_eq!(account_senders(&account(&["com"])).unwrap_err()[0].field, "spec.identities[0].name");
+    assert_eq!(
+        account_senders(&account(&["com"])).unwrap_err()[0].field,
+        "spec.identities[0].name"
+    );
 }

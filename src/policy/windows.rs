@@ -51,7 +51,11 @@ pub struct Verdict {
 
 impl Verdict {
     fn refused(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { phase: WindowPhase::Refused, reason, message: message.into() }
+        Self {
+            phase: WindowPhase::Refused,
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -78,7 +82,10 @@ pub fn judge(
         if refusal.is_none() {
             standing.push(window);
         }
-        verdicts.insert(window.name.clone(), refusal.unwrap_or_else(|| phase(window, clock, now)));
+        verdicts.insert(
+            window.name.clone(),
+            refusal.unwrap_or_else(|| phase(window, clock, now)),
+        );
     }
     verdicts
 }
@@ -99,16 +106,29 @@ fn refusal(
         return Some(Verdict::refused("Empty", "until must be later than from"));
     }
     if window.until <= window.created && !window.opened {
-        return Some(Verdict::refused("InThePast", "it was over before it was created: make a new one"));
+        return Some(Verdict::refused(
+            "InThePast",
+            "it was over before it was created: make a new one",
+        ));
     }
     if !knows_policy(&window.policy) {
-        return Some(Verdict::refused("NoSuchPolicy", format!("there is no MailPolicy `{}` in this namespace", window.policy)));
+        return Some(Verdict::refused(
+            "NoSuchPolicy",
+            format!("there is no MailPolicy `{}` in this namespace", window.policy),
+        ));
     }
     let (from, until) = chain(window, standing);
     let length = Duration::try_from(until.duration_since(from)).unwrap_or(Duration::MAX);
     (length > longest).then(|| {
-        let of = if (from, until) == (window.from, window.until) { "it lasts" } else { "with the windows it touches it lasts" };
-        Verdict::refused("TooLong", format!("{of} {length:?}, the guardrails allow {longest:?}: choose an earlier until"))
+        let of = if (from, until) == (window.from, window.until) {
+            "it lasts"
+        } else {
+            "with the windows it touches it lasts"
+        };
+        Verdict::refused(
+            "TooLong",
+            format!("{of} {length:?}, the guardrails allow {longest:?}: choose an earlier until"),
+        )
     })
 }
 
@@ -119,7 +139,9 @@ fn chain(window: &WindowFacts, standing: &[&WindowFacts]) -> (Timestamp, Timesta
         let joined = standing
             .iter()
             .filter(|other| other.policy == window.policy && other.from <= until && other.until >= from)
-            .fold((from, until), |(from, until), other| (from.min(other.from), until.max(other.until)));
+            .fold((from, until), |(from, until), other| {
+                (from.min(other.from), until.max(other.until))
+            });
         if joined == (from, until) {
             return joined;
         }
@@ -128,7 +150,11 @@ fn chain(window: &WindowFacts, standing: &[&WindowFacts]) -> (Timestamp, Timesta
 }
 
 fn phase(window: &WindowFacts, clock: Clock, now: Timestamp) -> Verdict {
-    let verdict = |phase, reason, message: &str| Verdict { phase, reason, message: message.to_owned() };
+    let verdict = |phase, reason, message: &str| Verdict {
+        phase,
+        reason,
+        message: message.to_owned(),
+    };
     if now >= window.until {
         return verdict(WindowPhase::Closed, "Over", "it is over");
     }

@@ -10,11 +10,14 @@ const HIDDEN: &str = "***";
 /// Everything between the `@` and the nearest space, bracket, quote, comma or `/` before it counts as local part.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    let boundary = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '"' | '\'' | ',' | '/');
+    let boundary =
+        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '"' | '\'' | ',' | '/');
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('@') {
-        let kept = before.rfind(boundary).map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
+        let kept = before
+            .rfind(boundary)
+            .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
         shown.push_str(&before[..kept]);
         shown.push_str(HIDDEN);
         shown.push('@');

@@ -127,11 +127,27 @@ pub async fn apply(
                 }
             }
             Err(error) if is_done_already(&call, error.kind) => {}
-            Err(error) if is_stale(error.kind) => return Err(ApplyError::Stale { done, step: step(), error }),
-            Err(error) => return Err(ApplyError::Failed { done, step: step(), error }),
+            Err(error) if is_stale(error.kind) => {
+                return Err(ApplyError::Stale {
+                    done,
+                    step: step(),
+                    error,
+                });
+            }
+            Err(error) => {
+                return Err(ApplyError::Failed {
+                    done,
+                    step: step(),
+                    error,
+                });
+            }
         }
     }
-    Ok(Applied { steps: plan.steps().len(), findings: plan.findings().to_vec(), tenants })
+    Ok(Applied {
+        steps: plan.steps().len(),
+        findings: plan.findings().to_vec(),
+        tenants,
+    })
 }
 
 /// What is gone need not be removed, and SES answers a second association in both ways.
@@ -145,7 +161,10 @@ fn is_done_already(call: &SesCall, error: ErrorKind) -> bool {
 
 /// The plan was made from what no longer stands.
 fn is_stale(error: ErrorKind) -> bool {
-    matches!(error, ErrorKind::AlreadyExists | ErrorKind::NotFound | ErrorKind::HasTenantAssociations)
+    matches!(
+        error,
+        ErrorKind::AlreadyExists | ErrorKind::NotFound | ErrorKind::HasTenantAssociations
+    )
 }
 
 /// The call with the ARN of a tenant that an earlier step created; `None` where none did.
@@ -155,12 +174,14 @@ fn with_arn(call: &SesCall, tenants: &BTreeMap<TenantName, Arn>) -> Option<SesCa
         TenantRef::Created(name) => tenants.get(name).cloned().map(TenantRef::Known),
     };
     Some(match call {
-        SesCall::PutReputationPolicy { tenant, policy } => {
-            SesCall::PutReputationPolicy { tenant: known(tenant)?, policy: *policy }
-        }
-        SesCall::PutTenantSending { tenant, enabled } => {
-            SesCall::PutTenantSending { tenant: known(tenant)?, enabled: *enabled }
-        }
+        SesCall::PutReputationPolicy { tenant, policy } => SesCall::PutReputationPolicy {
+            tenant: known(tenant)?,
+            policy: *policy,
+        },
+        SesCall::PutTenantSending { tenant, enabled } => SesCall::PutTenantSending {
+            tenant: known(tenant)?,
+            enabled: *enabled,
+        },
         other => other.clone(),
     })
 }

@@ -74,6 +74,18 @@ pub struct ArnBase {
 }
 
 impl ArnBase {
+    /// Takes the partition from the ARN of any caller (a user, a role, a session); `None` where it is no ARN.
+    #[must_use]
+    pub fn from_caller(caller_arn: &str, account_id: &str, region: &str) -> Option<Self> {
+        let partition = caller_arn.strip_prefix("arn:")?.split(':').next()?;
+        let (partition, region, account_id) = (partition.to_owned(), region.to_owned(), account_id.to_owned());
+        Some(Self {
+            partition,
+            region,
+            account_id,
+        })
+    }
+
     /// Takes partition and account from the ARN of a role in the account; `None` where it is not the ARN of a role.
     #[must_use]
     pub fn from_role(role_arn: &str, region: &str) -> Option<Self> {
@@ -91,8 +103,25 @@ impl ArnBase {
         })
     }
 
+    /// The ARN of the default event bus, the only one that SES takes.
+    #[must_use]
+    pub fn default_bus(&self) -> Arn {
+        let Self {
+            partition,
+            region,
+            account_id,
+        } = self;
+        Arn(format!(
+            "arn:{partition}:events:{region}:{account_id}:event-bus/default"
+        ))
+    }
+
     fn resource(&self, kind: &str, name: &str) -> Arn {
-        let Self { partition, region, account_id } = self;
+        let Self {
+            partition,
+            region,
+            account_id,
+        } = self;
         Arn(format!("arn:{partition}:ses:{region}:{account_id}:{kind}/{name}"))
     }
 
@@ -121,12 +150,20 @@ mod tests {
     #[test]
     fn an_account_is_known_by_a_role_in_it() {
         let set = SetName::parse("prod-shop-default").unwrap();
-        assert_eq!(base().set(&set).as_str(), "arn:aws:ses:eu-west-1:123456789012:configuration-set/prod-shop-default");
+        assert_eq!(
+            base().set(&set).as_str(),
+            "arn:aws:ses:eu-west-1:123456789012:configuration-set/prod-shop-default"
+        );
     }
 
     #[test]
     fn what_is_not_a_roles_arn_names_no_account() {
-        for wrong in ["", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:user/x", "arn:aws:sts::123456789012:role/x"] {
+        for wrong in [
+            "",
+            "arn:aws:iam::1:role/x",
+            "arn:aws:iam::123456789012:user/x",
+            "arn:aws:sts::123456789012:role/x",
+        ] {
             assert_eq!(ArnBase::from_role(wrong, "eu-west-1"), None, "{wrong}");
         }
     }
@@ -134,15 +171,24 @@ mod tests {
     #[test]
     fn the_type_of_a_tenants_resource_is_read_off_its_arn() {
         assert_eq!(base().identity("example.com").kind(), ResourceKind::Identity);
-        assert_eq!(base().set(&SetName::parse("a").unwrap()).kind(), ResourceKind::ConfigurationSet);
-        assert_eq!(Arn::new("arn:aws:ses:eu-west-1:123456789012:template/t").kind(), ResourceKind::Template);
+        assert_eq!(
+            base().set(&SetName::parse("a").unwrap()).kind(),
+            ResourceKind::ConfigurationSet
+        );
+        assert_eq!(
+            Arn::new("arn:aws:ses:eu-west-1:123456789012:template/t").kind(),
+            ResourceKind::Template
+        );
         assert_eq!(Arn::new("nonsense").kind(), ResourceKind::Other);
     }
 
     #[test]
     fn the_address_of_an_identity_is_not_shown() {
         let arn = base().identity("jo@example.com");
-        assert_eq!(arn.to_string(), "arn:aws:ses:eu-west-1:123456789012:identity/***@example.com");
+        assert_eq!(
+            arn.to_string(),
+            "arn:aws:ses:eu-west-1:123456789012:identity/***@example.com"
+        );
         assert!(!format!("{arn:?}").contains("jo@"));
     }
 }

@@ -16,7 +16,12 @@ use super::tags::Tags;
 #[allow(missing_docs)] // The fields are the operation's own, in our types.
 pub enum SesCall {
     /// `CreateConfigurationSet`, with everything that the request has room for.
-    CreateSet { set: SetName, sending: bool, options: Box<SetOptions>, tags: Tags },
+    CreateSet {
+        set: SetName,
+        sending: bool,
+        options: Box<SetOptions>,
+        tags: Tags,
+    },
     /// `DeleteConfigurationSet`.
     DeleteSet { set: SetName },
     /// `PutConfigurationSetSendingOptions`; the field is always written, since SES reads an absent one as off.
@@ -28,23 +33,41 @@ pub enum SesCall {
     /// `PutConfigurationSetTrackingOptions`; `None` goes back to SES's own domain.
     PutTracking { set: SetName, tracking: Option<Tracking> },
     /// `PutConfigurationSetSuppressionOptions`; scope and reasons are always both written. It cannot say "inherit".
-    PutSuppression { set: SetName, suppression: SuppressionOverride },
+    PutSuppression {
+        set: SetName,
+        suppression: SuppressionOverride,
+    },
     /// `PutConfigurationSetVdmOptions`; `None` takes the account's.
     PutVdm { set: SetName, vdm: Option<Vdm> },
     /// `PutConfigurationSetArchivingOptions`; `None` archives nothing.
     PutArchiving { set: SetName, archive: Option<Arn> },
     /// `UpdateConfigurationSet`, which knows nothing but S/MIME; `None` does not sign.
-    PutSigning { set: SetName, signing: Option<SmimeSignature> },
+    PutSigning {
+        set: SetName,
+        signing: Option<SmimeSignature>,
+    },
     /// `CreateConfigurationSetEventDestination`.
-    CreateDestination { set: SetName, name: DestinationName, destination: Destination },
+    CreateDestination {
+        set: SetName,
+        name: DestinationName,
+        destination: Destination,
+    },
     /// `UpdateConfigurationSetEventDestination`, which replaces the whole definition.
-    UpdateDestination { set: SetName, name: DestinationName, destination: Destination },
+    UpdateDestination {
+        set: SetName,
+        name: DestinationName,
+        destination: Destination,
+    },
     /// `DeleteConfigurationSetEventDestination`.
     DeleteDestination { set: SetName, name: DestinationName },
     /// `TagResource`: these are added or replaced, others stay.
     Tag { resource: Arn, tags: Tags },
     /// `CreateTenant`.
-    CreateTenant { tenant: TenantName, tags: Tags, suppression: Option<TenantSuppression> },
+    CreateTenant {
+        tenant: TenantName,
+        tags: Tags,
+        suppression: Option<TenantSuppression>,
+    },
     /// `DeleteTenant`.
     DeleteTenant { tenant: TenantName },
     /// `CreateTenantResourceAssociation`.
@@ -52,13 +75,23 @@ pub enum SesCall {
     /// `DeleteTenantResourceAssociation`.
     Dissociate { tenant: TenantName, resource: Arn },
     /// `PutTenantSuppressionAttributes`: scope and reasons, or neither, which clears.
-    PutTenantSuppression { tenant: TenantName, suppression: Option<TenantSuppression> },
+    PutTenantSuppression {
+        tenant: TenantName,
+        suppression: Option<TenantSuppression>,
+    },
     /// `UpdateReputationEntityPolicy`.
-    PutReputationPolicy { tenant: TenantRef, policy: ReputationPolicy },
+    PutReputationPolicy {
+        tenant: TenantRef,
+        policy: ReputationPolicy,
+    },
     /// `UpdateReputationEntityCustomerManagedStatus`.
     PutTenantSending { tenant: TenantRef, enabled: bool },
     /// `PutSuppressedDestination`.
-    ListAddress { list: SuppressionList, address: Address, reason: Reason },
+    ListAddress {
+        list: SuppressionList,
+        address: Address,
+        reason: Reason,
+    },
     /// `DeleteSuppressedDestination`.
     UnlistAddress { list: SuppressionList, address: Address },
     /// `PutEmailIdentityConfigurationSetAttributes`; `None` takes the default away.
@@ -148,50 +181,86 @@ impl fmt::Display for SesCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let switch = |enabled: &bool| if *enabled { "on" } else { "off" };
         match self {
-            Self::CreateSet { set, sending, options: _, tags: _ } => {
+            Self::CreateSet {
+                set,
+                sending,
+                options: _,
+                tags: _,
+            } => {
                 write!(f, "create configuration set {set}, sending {}", switch(sending))
             }
             Self::DeleteSet { set } => write!(f, "delete configuration set {set}"),
             Self::PutSending { set, enabled } => write!(f, "switch sending {} of {set}", switch(enabled)),
             Self::PutDelivery { set, delivery: _ } => write!(f, "set delivery options of {set}"),
             Self::PutReputation { set, metrics } => write!(f, "switch reputation metrics {} of {set}", switch(metrics)),
-            Self::PutTracking { set, tracking: Some(tracking) } => {
+            Self::PutTracking {
+                set,
+                tracking: Some(tracking),
+            } => {
                 write!(f, "track {set} through {}", tracking.redirect_domain)
             }
             Self::PutTracking { set, tracking: None } => write!(f, "take the tracking domain from {set}"),
             Self::PutSuppression { set, suppression } => {
-                let SuppressionOverride { reasons, scope, validation } = suppression;
+                let SuppressionOverride {
+                    reasons,
+                    scope,
+                    validation,
+                } = suppression;
                 write!(f, "suppress in {set} only {reasons:?} of {scope:?}")?;
                 validation.map_or(Ok(()), |validation| write!(f, ", validation {validation:?}"))
             }
             Self::PutVdm { set, vdm: _ } => write!(f, "set VDM options of {set}"),
-            Self::PutArchiving { set, archive: Some(archive) } => write!(f, "archive {set} in {archive}"),
+            Self::PutArchiving {
+                set,
+                archive: Some(archive),
+            } => write!(f, "archive {set} in {archive}"),
             Self::PutArchiving { set, archive: None } => write!(f, "end the archiving of {set}"),
             Self::PutSigning { set, signing: Some(_) } => write!(f, "sign {set} with S/MIME"),
             Self::PutSigning { set, signing: None } => write!(f, "end the S/MIME signing of {set}"),
-            Self::CreateDestination { set, name, destination: _ } => {
+            Self::CreateDestination {
+                set,
+                name,
+                destination: _,
+            } => {
                 write!(f, "create event destination {name} of {set}")
             }
-            Self::UpdateDestination { set, name, destination: _ } => {
+            Self::UpdateDestination {
+                set,
+                name,
+                destination: _,
+            } => {
                 write!(f, "replace event destination {name} of {set}")
             }
             Self::DeleteDestination { set, name } => write!(f, "delete event destination {name} of {set}"),
             Self::Tag { resource, tags: _ } => write!(f, "tag {resource} as ours"),
-            Self::CreateTenant { tenant, tags: _, suppression: _ } => write!(f, "create tenant {tenant}"),
+            Self::CreateTenant {
+                tenant,
+                tags: _,
+                suppression: _,
+            } => write!(f, "create tenant {tenant}"),
             Self::DeleteTenant { tenant } => write!(f, "delete tenant {tenant}"),
             Self::Associate { tenant, resource } => write!(f, "give {resource} to tenant {tenant}"),
             Self::Dissociate { tenant, resource } => write!(f, "take {resource} from tenant {tenant}"),
-            Self::PutTenantSuppression { tenant, suppression: Some(TenantSuppression { reasons, scope }) } => {
+            Self::PutTenantSuppression {
+                tenant,
+                suppression: Some(TenantSuppression { reasons, scope }),
+            } => {
                 write!(f, "suppress in tenant {tenant} only {reasons:?} of {scope:?}")
             }
-            Self::PutTenantSuppression { tenant, suppression: None } => {
+            Self::PutTenantSuppression {
+                tenant,
+                suppression: None,
+            } => {
                 write!(f, "suppress in tenant {tenant} as the account does")
             }
             Self::PutReputationPolicy { tenant, policy } => write!(f, "judge {tenant} by the policy {policy:?}"),
             Self::PutTenantSending { tenant, enabled } => write!(f, "switch sending {} of {tenant}", switch(enabled)),
             Self::ListAddress { list, address, reason } => write!(f, "list {address} for {reason:?} on {list}"),
             Self::UnlistAddress { list, address } => write!(f, "take {address} off {list}"),
-            Self::PutIdentityDefault { identity, set: Some(set) } => write!(f, "make {set} the default of {identity}"),
+            Self::PutIdentityDefault {
+                identity,
+                set: Some(set),
+            } => write!(f, "make {set} the default of {identity}"),
             Self::PutIdentityDefault { identity, set: None } => write!(f, "take the default set from {identity}"),
             Self::PutAccountSending { enabled } => write!(f, "switch sending {} of the account", switch(enabled)),
         }
@@ -226,9 +295,16 @@ mod tests {
         let address = Address::new("jo@example.com");
         let list = SuppressionList::Account;
         let calls = [
-            SesCall::ListAddress { list: list.clone(), address: address.clone(), reason: Reason::Bounce },
+            SesCall::ListAddress {
+                list: list.clone(),
+                address: address.clone(),
+                reason: Reason::Bounce,
+            },
             SesCall::UnlistAddress { list, address },
-            SesCall::PutIdentityDefault { identity: Identity::new("jo@example.com"), set: None },
+            SesCall::PutIdentityDefault {
+                identity: Identity::new("jo@example.com"),
+                set: None,
+            },
         ];
         for call in calls {
             assert!(!format!("{call} {call:?}").contains("jo"), "{call}");
@@ -238,9 +314,21 @@ mod tests {
     #[test]
     fn only_what_takes_sending_away_stops_mail() {
         let set = SetName::parse("s").unwrap();
-        assert!(SesCall::PutSending { set: set.clone(), enabled: false }.stops_mail());
+        assert!(
+            SesCall::PutSending {
+                set: set.clone(),
+                enabled: false
+            }
+            .stops_mail()
+        );
         assert!(SesCall::PutAccountSending { enabled: false }.stops_mail());
-        assert!(!SesCall::PutSending { set: set.clone(), enabled: true }.stops_mail());
+        assert!(
+            !SesCall::PutSending {
+                set: set.clone(),
+                enabled: true
+            }
+            .stops_mail()
+        );
         assert!(!SesCall::DeleteSet { set }.stops_mail());
     }
 }

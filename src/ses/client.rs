@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::address::{Address, Identity};
-use super::arn::Arn;
+use super::arn::{Arn, ArnBase};
 use super::call::{Answer, SesCall};
 use super::desired::{Reason, SuppressionList};
 use super::error::SesError;
@@ -30,6 +30,8 @@ pub struct Page<T> {
 
 /// Reads SES. Cannot write.
 pub trait ReadSes: Send + Sync {
+    /// STS's `GetCallerIdentity`: the account whose SES this is. No permission and no budget is needed for it.
+    fn whose(&self) -> Reply<'_, ArnBase>;
     /// `GetAccount`.
     fn account(&self) -> Reply<'_, AccountRecord>;
     /// `GetConfigurationSet`.
@@ -102,6 +104,9 @@ pub struct Timeouts {
 impl Default for Timeouts {
     /// SES answers control requests within a second or two; the rest is room for STS before the first.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(3), operation: Duration::from_secs(15) }
+        Self {
+            connect: Duration::from_secs(3),
+            operation: Duration::from_secs(15),
+        }
     }
 }

@@ -37,7 +37,11 @@ impl Detail {
     }
 
     fn suffix(&self) -> String {
-        if self.0.is_empty() { String::new() } else { format!(" ({})", self.0) }
+        if self.0.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.0)
+        }
     }
 }
 
@@ -179,7 +183,10 @@ impl ErrorKind {
     /// Whether the request may have been carried out nevertheless, so that only reading again tells.
     #[must_use]
     pub fn outcome_unknown(self) -> bool {
-        matches!(self, Self::TimedOut | Self::AnswerLost | Self::Unintelligible | Self::Internal)
+        matches!(
+            self,
+            Self::TimedOut | Self::AnswerLost | Self::Unintelligible | Self::Internal
+        )
     }
 }
 
@@ -216,7 +223,11 @@ impl SesError {
     /// Builds an error, hiding addresses in the text.
     #[must_use]
     pub fn new(operation: &'static str, kind: ErrorKind, detail: &str) -> Self {
-        Self { operation, kind, detail: Detail::new(detail) }
+        Self {
+            operation,
+            kind,
+            detail: Detail::new(detail),
+        }
     }
 
     /// A fixed word for metrics and conditions.
@@ -252,13 +263,23 @@ pub fn classify(name: Option<&str>, status: u16, message: &str) -> ErrorKind {
         "ConflictException" => ErrorKind::Conflict,
         "ConcurrentModificationException" => ErrorKind::ConcurrentModification,
         "InvalidNextTokenException" => ErrorKind::InvalidNextToken,
-        "InternalServiceErrorException" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable"
+        "InternalServiceErrorException"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
         | "ServiceUnavailableException" => ErrorKind::Internal,
         "SendingPausedException" => ErrorKind::SendingPaused,
         "AccountSuspendedException" => ErrorKind::AccountSuspended,
-        "ExpiredTokenException" | "ExpiredToken" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "RequestExpired" => ErrorKind::Credentials,
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired" => ErrorKind::Credentials,
         // A gateway in between answers without SES's names.
         _ => match status {
             429 => ErrorKind::Throttled,
@@ -284,24 +305,37 @@ mod tests {
     #[test]
     fn the_403_about_a_tenant_is_not_an_iam_failure() {
         let name = Some("AccessDeniedException");
-        assert_eq!(classify(name, 403, "Tenant not associated with resources [a, b]."), ErrorKind::TenantNotAssociated);
+        assert_eq!(
+            classify(name, 403, "Tenant not associated with resources [a, b]."),
+            ErrorKind::TenantNotAssociated
+        );
         assert_eq!(classify(name, 403, "User is not authorized"), ErrorKind::AccessDenied);
     }
 
     #[test]
     fn a_reached_quota_is_not_tried_again() {
-        assert_eq!(classify(Some("LimitExceededException"), 400, "").retry(), Retry::UserMustMend);
+        assert_eq!(
+            classify(Some("LimitExceededException"), 400, "").retry(),
+            Retry::UserMustMend
+        );
     }
 
     #[test]
     fn a_concurrent_modification_is_tried_again_although_its_status_is_500() {
         let kind = classify(Some("ConcurrentModificationException"), 500, "");
-        assert_eq!((kind, kind.retry()), (ErrorKind::ConcurrentModification, Retry::Backoff));
+        assert_eq!(
+            (kind, kind.retry()),
+            (ErrorKind::ConcurrentModification, Retry::Backoff)
+        );
     }
 
     #[test]
     fn both_names_of_throttling_are_known_and_so_is_its_status() {
-        for (name, status) in [(Some("TooManyRequestsException"), 429), (Some("ThrottlingException"), 400), (None, 429)] {
+        for (name, status) in [
+            (Some("TooManyRequestsException"), 429),
+            (Some("ThrottlingException"), 400),
+            (None, 429),
+        ] {
             assert_eq!(classify(name, status, "").retry(), Retry::AfterThrottling);
         }
     }

@@ -42,18 +42,28 @@ pub struct Comparison {
 
 impl Inventory {
     /// Lists everything.
-    pub async fn read(reader: Reader<'_>, scope: Scope) -> Result<Self, SesError> {
-        let ses = reader.ses();
-        let sets = reader.pages("ListConfigurationSets", |token| ses.list_sets(token)).await?;
-        let identities = reader.pages("ListEmailIdentities", |token| ses.list_identities(token)).await?;
+    pub async fn list(reader: Reader<'_>, scope: Scope) -> Result<Self, SesError> {
+        let client = reader.ses();
+        let sets = reader
+            .pages("ListConfigurationSets", |token| client.list_sets(token))
+            .await?;
+        let identities = reader
+            .pages("ListEmailIdentities", |token| client.list_identities(token))
+            .await?;
         let tenants = match scope {
-            Scope::WithTenants => reader.pages("ListTenants", |token| ses.list_tenants(token)).await?,
+            Scope::WithTenants => reader.pages("ListTenants", |token| client.list_tenants(token)).await?,
             Scope::WithoutTenants => Vec::new(),
         };
         Ok(Self {
             sets: sets.into_iter().collect(),
-            tenants: tenants.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect(),
-            identities: identities.into_iter().map(|identity| (identity.identity.clone(), identity)).collect(),
+            tenants: tenants
+                .into_iter()
+                .map(|tenant| (tenant.name.clone(), tenant))
+                .collect(),
+            identities: identities
+                .into_iter()
+                .map(|identity| (identity.identity.clone(), identity))
+                .collect(),
         })
     }
 
@@ -107,7 +117,3 @@ pub fn defaults_by_set(records: &BTreeMap<Identity, IdentityRecord>) -> BTreeMap
     }
     by_set
 }
-
-#[cfg(test)]
-#[path = "inventory_tests.rs"]
-mod tests;

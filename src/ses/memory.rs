@@ -20,8 +20,23 @@ impl SetMemory {
     /// What is to be remembered once all of this stands.
     #[must_use]
     pub fn of(desired: &DesiredSet) -> Self {
-        let DesiredSet { name: _, owner, sending, options, destinations, tenant } = desired;
-        let SetOptions { delivery, reputation_metrics, tracking, suppression, vdm, archive, signing } = options;
+        let DesiredSet {
+            name: _,
+            owner,
+            sending,
+            options,
+            destinations,
+            tenant,
+        } = desired;
+        let SetOptions {
+            delivery,
+            reputation_metrics,
+            tracking,
+            suppression,
+            vdm,
+            archive,
+            signing,
+        } = options;
         let groups = [
             (SENDING, switch(*sending).to_owned()),
             (OWNER, fingerprint(owner)),
@@ -34,9 +49,16 @@ impl SetMemory {
             ("archive", fingerprint(archive)),
             ("signing", fingerprint(signing)),
         ];
-        let destinations =
-            destinations.iter().map(|(name, destination)| (format!("{DESTINATION}{name}"), fingerprint(destination)));
-        Self(groups.into_iter().map(|(group, hash)| (group.to_owned(), hash)).chain(destinations).collect())
+        let destinations = destinations
+            .iter()
+            .map(|(name, destination)| (format!("{DESTINATION}{name}"), fingerprint(destination)));
+        Self(
+            groups
+                .into_iter()
+                .map(|(group, hash)| (group.to_owned(), hash))
+                .chain(destinations)
+                .collect(),
+        )
     }
 
     /// The same, with the switch found otherwise in SES.
@@ -73,7 +95,11 @@ impl SetMemory {
 
     /// The destinations that stand; `None` where a name cannot be one.
     pub(super) fn destinations(&self) -> Option<BTreeSet<DestinationName>> {
-        self.0.keys().filter_map(|key| key.strip_prefix(DESTINATION)).map(|name| DestinationName::parse(name).ok()).collect()
+        self.0
+            .keys()
+            .filter_map(|key| key.strip_prefix(DESTINATION))
+            .map(|name| DestinationName::parse(name).ok())
+            .collect()
     }
 }
 

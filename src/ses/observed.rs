@@ -175,7 +175,10 @@ impl Reputation {
     /// What SES gives a new tenant.
     #[must_use]
     pub fn of_new_tenant() -> Self {
-        Self { policy: Some(ReputationPolicy::default()), ..Self::default() }
+        Self {
+            policy: Some(ReputationPolicy::default()),
+            ..Self::default()
+        }
     }
 }
 
@@ -183,6 +186,9 @@ impl TenantSuppression {
     /// Canonical form of a tenant's attributes: a block without reasons, or without a scope, is none of its own.
     #[must_use]
     pub fn from_parts(scope: Option<SuppressionScope>, reasons: Option<BTreeSet<Reason>>) -> Option<Self> {
-        Some(Self { scope: scope?, reasons: reasons? })
+        Some(Self {
+            scope: scope?,
+            reasons: reasons?,
+        })
     }
 }

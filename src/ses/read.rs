@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::address::{Address, Identity};
 use super::arn::{Arn, ArnBase};
 use super::budget::{Budget, Priority};
 use super::client::{Page, ReadSes};
@@ -9,7 +10,6 @@ use super::desired::SuppressionList;
 use super::error::{ErrorKind, SesError};
 use super::name::{SetName, TenantName};
 use super::observed::{IdentityRecord, ObservedEntries, ObservedSet, ObservedTenant, Reputation};
-use super::address::{Address, Identity};
 
 /// How often a listing starts again because SES refused its token, before that is an error.
 const MAX_RESTARTS: u32 = 3;
@@ -60,14 +60,22 @@ impl<'a> Reader<'a> {
             Some(arns) => Some(self.tenants_of(&arns.set(name)).await?),
             None => None,
         };
-        Ok(Some(ObservedSet { name: name.clone(), record, destinations, tenants }))
+        Ok(Some(ObservedSet {
+            name: name.clone(),
+            record,
+            destinations,
+            tenants,
+        }))
     }
 
     async fn tenants_of(&self, resource: &Arn) -> Result<BTreeSet<TenantName>, SesError> {
         let operation = "ListResourceTenants";
-        let listing = self.pages(operation, |token| self.ses.list_resource_tenants(resource, token)).await;
+        let listing = self
+            .pages(operation, |token| self.ses.list_resource_tenants(resource, token))
+            .await;
         let parse = |name: String| {
-            TenantName::parse(name).map_err(|error| SesError::new(operation, ErrorKind::Unintelligible, &error.to_string()))
+            TenantName::parse(name)
+                .map_err(|error| SesError::new(operation, ErrorKind::Unintelligible, &error.to_string()))
         };
         found(listing)?.unwrap_or_default().into_iter().map(parse).collect()
     }
@@ -77,12 +85,18 @@ impl<'a> Reader<'a> {
         let Some(record) = found(self.request("GetTenant", self.ses.tenant(name)).await)? else {
             return Ok(None);
         };
-        let reputation = self.request("GetReputationEntity", self.ses.reputation(&record.arn)).await;
+        let reputation = self
+            .request("GetReputationEntity", self.ses.reputation(&record.arn))
+            .await;
         // A tenant that nothing was ever noted about has the defaults.
         let reputation = found(reputation)?.unwrap_or_else(Reputation::of_new_tenant);
         let operation = "ListTenantResources";
-        let listing = self.pages(operation, |token| self.ses.list_tenant_resources(name, token)).await;
-        let Some(resources) = found(listing)? else { return Ok(None) };
+        let listing = self
+            .pages(operation, |token| self.ses.list_tenant_resources(name, token))
+            .await;
+        let Some(resources) = found(listing)? else {
+            return Ok(None);
+        };
         Ok(Some(ObservedTenant {
             name: name.clone(),
             record,
@@ -103,7 +117,9 @@ impl<'a> Reader<'a> {
     ) -> Result<ObservedEntries, SesError> {
         let mut entries = ObservedEntries::new();
         for (list, address) in keys {
-            let entry = self.request("GetSuppressedDestination", self.ses.entry(&list, &address)).await;
+            let entry = self
+                .request("GetSuppressedDestination", self.ses.entry(&list, &address))
+                .await;
             if let Some(entry) = found(entry)? {
                 entries.insert((list, address), entry);
             }
@@ -140,7 +156,11 @@ impl<'a> Reader<'a> {
                     Err(error) => return Err(error),
                 }
             }
-            return Err(SesError::new(operation, ErrorKind::Unintelligible, "the listing does not end"));
+            return Err(SesError::new(
+                operation,
+                ErrorKind::Unintelligible,
+                "the listing does not end",
+            ));
         }
     }
 }

@@ -36,11 +36,22 @@ impl Owner {
     /// The tags that a resource of this owner carries.
     #[must_use]
     pub fn tags(&self) -> Tags {
-        let Self { cluster_id, namespace, name, uid } = self;
-        [(MANAGED_BY, MANAGER), (CLUSTER, cluster_id), (NAMESPACE, namespace), (NAME, name), (UID, uid)]
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
+        let Self {
+            cluster_id,
+            namespace,
+            name,
+            uid,
+        } = self;
+        [
+            (MANAGED_BY, MANAGER),
+            (CLUSTER, cluster_id),
+            (NAMESPACE, namespace),
+            (NAME, name),
+            (UID, uid),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
     }
 }
 
@@ -107,7 +118,12 @@ mod tests {
 
     fn owner() -> Owner {
         let [cluster_id, namespace, name, uid] = ["prod", "shop", "default", "u-1"].map(str::to_owned);
-        Owner { cluster_id, namespace, name, uid }
+        Owner {
+            cluster_id,
+            namespace,
+            name,
+            uid,
+        }
     }
 
     #[test]
@@ -119,19 +135,31 @@ mod tests {
 
     #[test]
     fn the_same_object_with_another_uid_is_readopted() {
-        let rebuilt = Owner { uid: "u-2".to_owned(), ..owner() };
+        let rebuilt = Owner {
+            uid: "u-2".to_owned(),
+            ..owner()
+        };
         assert_eq!(Ownership::of(&owner().tags(), &rebuilt), Ownership::Readopted);
     }
 
     #[test]
     fn another_clusters_is_told_by_its_id_even_where_namespace_and_name_agree() {
-        let theirs = Owner { cluster_id: "staging".to_owned(), ..owner() };
-        assert_eq!(Ownership::of(&theirs.tags(), &owner()), Ownership::OtherCluster("staging".to_owned()));
+        let theirs = Owner {
+            cluster_id: "staging".to_owned(),
+            ..owner()
+        };
+        assert_eq!(
+            Ownership::of(&theirs.tags(), &owner()),
+            Ownership::OtherCluster("staging".to_owned())
+        );
     }
 
     #[test]
     fn another_object_of_the_same_cluster_is_not_ours() {
-        let theirs = Owner { name: "bulk".to_owned(), ..owner() };
+        let theirs = Owner {
+            name: "bulk".to_owned(),
+            ..owner()
+        };
         assert_eq!(Ownership::of(&theirs.tags(), &owner()), Ownership::OtherObject);
     }
 
@@ -146,7 +174,11 @@ mod tests {
     #[test]
     fn only_what_is_ours_or_was_may_change() {
         assert!(Ownership::Ours.may_change() && Ownership::Readopted.may_change());
-        for theirs in [Ownership::OtherCluster("x".to_owned()), Ownership::OtherObject, Ownership::Unmarked] {
+        for theirs in [
+            Ownership::OtherCluster("x".to_owned()),
+            Ownership::OtherObject,
+            Ownership::Unmarked,
+        ] {
             assert!(!theirs.may_change());
         }
     }

@@ -1,29 +1,35 @@
 //! What the tests of this module share.
 
 pub(crate) mod fake;
-pub(crate) mod mock;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::arn::{Arn, ArnBase};
+use super::arn::ArnBase;
 use super::budget::{Budget, CircuitPolicy, NoMeter};
-use super::desired::{
-    DesiredSet, DesiredTenant, Destination, EventType, ReputationPolicy, SetOptions, Target, TenantSending,
-};
-use super::name::{DestinationName, SetName, TenantName};
+use super::desired::{DesiredSet, Destination, EventType, SetOptions, Target};
+use super::name::{DestinationName, SetName};
 use super::observed::{ObservedDestination, ObservedSet, SetRecord};
 use super::plan::{Consent, Context};
 use super::tags::Owner;
 
 /// An owner in the cluster `prod`.
 pub(crate) fn owner(namespace: &str, name: &str) -> Owner {
-    Owner { cluster_id: "prod".into(), namespace: namespace.into(), name: name.into(), uid: format!("uid-of-{name}") }
+    Owner {
+        cluster_id: "prod".into(),
+        namespace: namespace.into(),
+        name: name.into(),
+        uid: format!("uid-of-{name}"),
+    }
 }
 
 /// Where ARNs of the tests are.
 pub(crate) fn arns() -> ArnBase {
-    ArnBase { partition: "aws".into(), region: "eu-west-1".into(), account_id: "123456789012".into() }
+    ArnBase {
+        partition: "aws".into(),
+        region: "eu-west-1".into(),
+        account_id: "123456789012".into(),
+    }
 }
 
 /// An SNS destination for all feedback.
@@ -31,7 +37,9 @@ pub(crate) fn feedback() -> Destination {
     Destination {
         enabled: true,
         events: BTreeSet::from([EventType::Bounce, EventType::Complaint, EventType::Delivery]),
-        target: Target::Sns { topic_arn: "arn:aws:sns:eu-west-1:123456789012:mail".into() },
+        target: Target::Sns {
+            topic_arn: "arn:aws:sns:eu-west-1:123456789012:mail".into(),
+        },
     }
 }
 
@@ -45,23 +53,6 @@ pub(crate) fn desired_set() -> DesiredSet {
         destinations: BTreeMap::from([(DestinationName::feedback(), feedback())]),
         tenant: None,
     }
-}
-
-/// A tenant with one identity.
-pub(crate) fn desired_tenant() -> DesiredTenant {
-    DesiredTenant {
-        name: TenantName::of_namespace("prod", "shop"),
-        owner: owner("shop", "shop"),
-        suppression: None,
-        reputation_policy: ReputationPolicy::Standard,
-        identities: BTreeSet::from([identity("example.com")]),
-        sending: TenantSending::Enabled,
-    }
-}
-
-/// The ARN of an identity.
-pub(crate) fn identity(name: &str) -> Arn {
-    arns().identity(name)
 }
 
 /// What stands where everything is as wanted.
@@ -83,7 +74,12 @@ pub(crate) fn in_sync(desired: &DesiredSet) -> ObservedSet {
 
 /// Nobody agreed to anything, nobody remembers.
 pub(crate) fn context() -> Context {
-    Context { arns: arns(), consent: Consent::default(), intended_sending: None, default_of: BTreeSet::new() }
+    Context {
+        arns: arns(),
+        consent: Consent::default(),
+        intended_sending: None,
+        default_of: BTreeSet::new(),
+    }
 }
 
 /// No limit.

@@ -16,6 +16,10 @@ pub(super) struct Clock {
 impl Clock {
     /// A clock that starts at the machine's time.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the simulator's clock, which shares nothing with ours"
+    )]
     pub(super) fn system() -> Self {
         Self {
             started: Instant::now(),

@@ -23,13 +23,18 @@ pub(super) struct Foreign {
 }
 
 fn foreign(field: &'static str, value: impl Into<String>) -> Foreign {
-    Foreign { field, value: value.into() }
+    Foreign {
+        field,
+        value: value.into(),
+    }
 }
 
 // Ours to SES's.
 
 pub(super) fn tags(tags: &Tags) -> Result<Vec<sdk::Tag>, BuildError> {
-    tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
+    tags.iter()
+        .map(|(key, value)| sdk::Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
 pub(super) fn reasons(reasons: &BTreeSet<Reason>) -> Vec<sdk::SuppressionListReason> {
@@ -89,13 +94,19 @@ pub(super) fn validation(validation: Validation) -> Result<sdk::SuppressionValid
         Validation::High => Some(Threshold::High),
     };
     let confidence = threshold
-        .map(|threshold| sdk::SuppressionConfidenceThreshold::builder().confidence_verdict_threshold(threshold).build())
+        .map(|threshold| {
+            sdk::SuppressionConfidenceThreshold::builder()
+                .confidence_verdict_threshold(threshold)
+                .build()
+        })
         .transpose()?;
     let condition = sdk::SuppressionConditionThreshold::builder()
         .condition_threshold_enabled(feature(confidence.is_some()))
         .set_overall_confidence_threshold(confidence)
         .build()?;
-    Ok(sdk::SuppressionValidationOptions::builder().condition_threshold(condition).build())
+    Ok(sdk::SuppressionValidationOptions::builder()
+        .condition_threshold(condition)
+        .build())
 }
 
 /// Scope and reasons are always both written: an absent list of reasons would mean "suppress nothing".
@@ -115,22 +126,37 @@ pub(super) fn tenant_suppression(wanted: &TenantSuppression) -> sdk::TenantSuppr
 }
 
 fn feature(on: bool) -> sdk::FeatureStatus {
-    if on { sdk::FeatureStatus::Enabled } else { sdk::FeatureStatus::Disabled }
+    if on {
+        sdk::FeatureStatus::Enabled
+    } else {
+        sdk::FeatureStatus::Disabled
+    }
 }
 
 pub(super) fn vdm(vdm: Vdm) -> sdk::VdmOptions {
-    let Vdm { engagement_metrics, optimized_shared_delivery } = vdm;
-    let dashboard = engagement_metrics
-        .map(|on| sdk::DashboardOptions::builder().engagement_metrics(feature(on)).build());
-    let guardian = optimized_shared_delivery
-        .map(|on| sdk::GuardianOptions::builder().optimized_shared_delivery(feature(on)).build());
-    sdk::VdmOptions::builder().set_dashboard_options(dashboard).set_guardian_options(guardian).build()
+    let Vdm {
+        engagement_metrics,
+        optimized_shared_delivery,
+    } = vdm;
+    let dashboard =
+        engagement_metrics.map(|on| sdk::DashboardOptions::builder().engagement_metrics(feature(on)).build());
+    let guardian = optimized_shared_delivery.map(|on| {
+        sdk::GuardianOptions::builder()
+            .optimized_shared_delivery(feature(on))
+            .build()
+    });
+    sdk::VdmOptions::builder()
+        .set_dashboard_options(dashboard)
+        .set_guardian_options(guardian)
+        .build()
 }
 
 pub(super) fn signing(signing: Option<SmimeSignature>) -> sdk::MessageSecurityOptions {
     let scheme = match signing {
         Some(SmimeSignature::Detached) => sdk::SigningScheme::SmimeScheme(
-            sdk::SmimeSigningScheme::builder().signature_format(sdk::SignatureFormat::Detached).build(),
+            sdk::SmimeSigningScheme::builder()
+                .signature_format(sdk::SignatureFormat::Detached)
+                .build(),
         ),
         None => sdk::SigningScheme::DefaultScheme(sdk::DefaultSigningScheme::builder().build()),
     };
@@ -152,23 +178,38 @@ const EVENTS: [(EventType, sdk::EventType); 10] = [
 ];
 
 pub(super) fn destination(wanted: &Destination) -> Result<sdk::EventDestinationDefinition, BuildError> {
-    let Destination { enabled, events, target } = wanted;
-    let events = EVENTS.into_iter().filter(|(ours, _)| events.contains(ours)).map(|(_, theirs)| theirs).collect();
-    let definition =
-        sdk::EventDestinationDefinition::builder().enabled(*enabled).set_matching_event_types(Some(events));
+    let Destination {
+        enabled,
+        events,
+        target,
+    } = wanted;
+    let events = EVENTS
+        .into_iter()
+        .filter(|(ours, _)| events.contains(ours))
+        .map(|(_, theirs)| theirs)
+        .collect();
+    let definition = sdk::EventDestinationDefinition::builder()
+        .enabled(*enabled)
+        .set_matching_event_types(Some(events));
     Ok(match target {
         Target::Sns { topic_arn } => {
             definition.sns_destination(sdk::SnsDestination::builder().topic_arn(topic_arn).build()?)
         }
-        Target::EventBridge { bus_arn } => definition
-            .event_bridge_destination(sdk::EventBridgeDestination::builder().event_bus_arn(bus_arn).build()?),
+        Target::EventBridge { bus_arn } => {
+            definition.event_bridge_destination(sdk::EventBridgeDestination::builder().event_bus_arn(bus_arn).build()?)
+        }
         Target::Firehose { stream_arn, role_arn } => definition.kinesis_firehose_destination(
-            sdk::KinesisFirehoseDestination::builder().delivery_stream_arn(stream_arn).iam_role_arn(role_arn).build()?,
+            sdk::KinesisFirehoseDestination::builder()
+                .delivery_stream_arn(stream_arn)
+                .iam_role_arn(role_arn)
+                .build()?,
         ),
         Target::CloudWatch { dimensions } => {
             let configurations = dimensions.iter().map(dimension).collect::<Result<_, _>>()?;
             definition.cloud_watch_destination(
-                sdk::CloudWatchDestination::builder().set_dimension_configurations(Some(configurations)).build()?,
+                sdk::CloudWatchDestination::builder()
+                    .set_dimension_configurations(Some(configurations))
+                    .build()?,
             )
         }
     }
@@ -204,7 +245,10 @@ pub(super) fn policy_arn(tenant: &Arn, policy: ReputationPolicy) -> String {
 // SES's to ours.
 
 pub(super) fn read_tags(tags: Option<Vec<sdk::Tag>>) -> Tags {
-    tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
+    tags.unwrap_or_default()
+        .into_iter()
+        .map(|tag| (tag.key, tag.value))
+        .collect()
 }
 
 pub(super) fn read_reason(reason: &sdk::SuppressionListReason) -> Result<Reason, Foreign> {
@@ -247,14 +291,25 @@ pub(super) struct Blocks {
 }
 
 pub(super) fn read_options(blocks: Blocks) -> Result<SetOptions, Foreign> {
-    let Blocks { delivery, reputation, tracking, suppression, vdm, archiving, security } = blocks;
+    let Blocks {
+        delivery,
+        reputation,
+        tracking,
+        suppression,
+        vdm,
+        archiving,
+        security,
+    } = blocks;
     Ok(SetOptions {
         delivery: delivery.map(read_delivery).transpose()?.unwrap_or_default(),
         reputation_metrics: reputation.is_some_and(|options| options.reputation_metrics_enabled),
         tracking: tracking.map(read_tracking).transpose()?.flatten(),
         suppression: read_suppression(suppression)?,
         vdm: vdm.map(|options| read_vdm(&options)).transpose()?.flatten(),
-        archive: archiving.and_then(|options| options.archive_arn).filter(|arn| !arn.is_empty()).map(Arn::new),
+        archive: archiving
+            .and_then(|options| options.archive_arn)
+            .filter(|arn| !arn.is_empty())
+            .map(Arn::new),
         signing: security.map(|options| read_signing(&options)).transpose()?.flatten(),
     })
 }
@@ -286,22 +341,33 @@ fn read_tracking(options: sdk::TrackingOptions) -> Result<Option<Tracking>, Fore
 
 /// A missing block is "inherit"; a block without reasons suppresses nothing.
 fn read_suppression(options: Option<sdk::SuppressionOptions>) -> Result<Suppression, Foreign> {
-    let Some(options) = options else { return Ok(Suppression::Inherit) };
+    let Some(options) = options else {
+        return Ok(Suppression::Inherit);
+    };
     let scope = options.suppression_scope.as_ref().map(read_scope).transpose()?;
     Ok(Suppression::Only(SuppressionOverride {
         reasons: read_reasons(&options.suppressed_reasons.unwrap_or_default())?,
         scope: scope.unwrap_or(SuppressionScope::Account),
-        validation: options.validation_options.map(|options| read_validation(&options)).transpose()?.flatten(),
+        validation: options
+            .validation_options
+            .map(|options| read_validation(&options))
+            .transpose()?
+            .flatten(),
     }))
 }
 
 fn read_validation(options: &sdk::SuppressionValidationOptions) -> Result<Option<Validation>, Foreign> {
     use sdk::SuppressionConfidenceVerdictThreshold as Threshold;
-    let Some(condition) = &options.condition_threshold else { return Ok(None) };
+    let Some(condition) = &options.condition_threshold else {
+        return Ok(None);
+    };
     if !read_feature(&condition.condition_threshold_enabled)? {
         return Ok(Some(Validation::Off));
     }
-    let threshold = condition.overall_confidence_threshold.as_ref().map(|it| &it.confidence_verdict_threshold);
+    let threshold = condition
+        .overall_confidence_threshold
+        .as_ref()
+        .map(|it| &it.confidence_verdict_threshold);
     Ok(Some(match threshold {
         None | Some(Threshold::Managed) => Validation::Managed,
         Some(Threshold::Medium) => Validation::Medium,
@@ -312,8 +378,14 @@ fn read_validation(options: &sdk::SuppressionValidationOptions) -> Result<Option
 
 /// A block that says nothing is none.
 fn read_vdm(options: &sdk::VdmOptions) -> Result<Option<Vdm>, Foreign> {
-    let dashboard = options.dashboard_options.as_ref().and_then(|it| it.engagement_metrics.as_ref());
-    let guardian = options.guardian_options.as_ref().and_then(|it| it.optimized_shared_delivery.as_ref());
+    let dashboard = options
+        .dashboard_options
+        .as_ref()
+        .and_then(|it| it.engagement_metrics.as_ref());
+    let guardian = options
+        .guardian_options
+        .as_ref()
+        .and_then(|it| it.optimized_shared_delivery.as_ref());
     let vdm = Vdm {
         engagement_metrics: dashboard.map(read_feature).transpose()?,
         optimized_shared_delivery: guardian.map(read_feature).transpose()?,
@@ -369,31 +441,47 @@ pub(super) fn read_destination(standing: sdk::EventDestination) -> ObservedDesti
         standing.cloud_watch_destination.is_some(),
         standing.pinpoint_destination.is_some(),
     ];
-    let event = |theirs: &sdk::EventType| EVENTS.into_iter().find(|(_, known)| known == theirs).map(|(ours, _)| ours);
+    let event = |theirs: &sdk::EventType| {
+        EVENTS
+            .into_iter()
+            .find(|(_, known)| known == theirs)
+            .map(|(ours, _)| ours)
+    };
     let events: Option<BTreeSet<EventType>> = standing.matching_event_types.iter().map(event).collect();
     let single = kinds.into_iter().filter(|present| *present).count() == 1;
     let enabled = standing.enabled;
     match (events, read_target(standing)) {
-        (Some(events), Some(target)) if single => {
-            ObservedDestination::Known(Destination { enabled, events, target })
-        }
+        (Some(events), Some(target)) if single => ObservedDestination::Known(Destination {
+            enabled,
+            events,
+            target,
+        }),
         _ => ObservedDestination::Other,
     }
 }
 
 fn read_target(standing: sdk::EventDestination) -> Option<Target> {
     if let Some(sns) = standing.sns_destination {
-        return Some(Target::Sns { topic_arn: sns.topic_arn });
+        return Some(Target::Sns {
+            topic_arn: sns.topic_arn,
+        });
     }
     if let Some(bus) = standing.event_bridge_destination {
-        return Some(Target::EventBridge { bus_arn: bus.event_bus_arn });
+        return Some(Target::EventBridge {
+            bus_arn: bus.event_bus_arn,
+        });
     }
     if let Some(firehose) = standing.kinesis_firehose_destination {
-        return Some(Target::Firehose { stream_arn: firehose.delivery_stream_arn, role_arn: firehose.iam_role_arn });
+        return Some(Target::Firehose {
+            stream_arn: firehose.delivery_stream_arn,
+            role_arn: firehose.iam_role_arn,
+        });
     }
     let configurations = standing.cloud_watch_destination?.dimension_configurations;
     let dimensions: Option<BTreeMap<_, _>> = configurations.into_iter().map(read_dimension).collect();
-    Some(Target::CloudWatch { dimensions: dimensions? })
+    Some(Target::CloudWatch {
+        dimensions: dimensions?,
+    })
 }
 
 fn read_dimension(standing: sdk::CloudWatchDimensionConfiguration) -> Option<(String, Dimension)> {
@@ -403,5 +491,11 @@ fn read_dimension(standing: sdk::CloudWatchDimensionConfiguration) -> Option<(St
         sdk::DimensionValueSource::LinkTag => DimensionSource::LinkTag,
         _ => return None,
     };
-    Some((standing.dimension_name, Dimension { source, default: standing.default_dimension_value }))
+    Some((
+        standing.dimension_name,
+        Dimension {
+            source,
+            default: standing.default_dimension_value,
+        },
+    ))
 }

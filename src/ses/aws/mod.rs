@@ -24,6 +24,7 @@ const SESSION_NAME: &str = "mail-policy-operator";
 #[derive(Clone)]
 pub struct AwsReader {
     client: Client,
+    sts: aws_sdk_sts::Client,
 }
 
 /// Reads and writes one account and region.
@@ -38,17 +39,19 @@ impl AwsReader {
     /// Credentials come from the default chain (pod identity, web identity, environment), then the control role.
     pub async fn connect(connection: &Connection) -> Self {
         let shared = shared_config(connection).await;
-        let mut config = aws_sdk_sesv2::config::Builder::from(&shared);
-        // Only SES goes to another endpoint: STS stays AWS's unless its own variable says otherwise.
-        config.set_endpoint_url(connection.endpoint_url.clone());
-        Self { client: Client::from_conf(config.build()) }
+        Self {
+            client: Client::new(&shared),
+            sts: aws_sdk_sts::Client::new(&shared),
+        }
     }
 }
 
 impl AwsWriter {
     /// Prepares the client; nothing is sent yet.
     pub async fn connect(connection: &Connection) -> Self {
-        Self { reader: AwsReader::connect(connection).await }
+        Self {
+            reader: AwsReader::connect(connection).await,
+        }
     }
 
     /// The same account and region, without the power to write.
@@ -71,17 +74,32 @@ impl fmt::Debug for AwsWriter {
 }
 
 async fn shared_config(connection: &Connection) -> SdkConfig {
-    let Connection { region, endpoint_url: _, control_role, timeouts: Timeouts { connect, operation } } = connection;
-    let timeouts = TimeoutConfig::builder().connect_timeout(*connect).operation_timeout(*operation).build();
-    let base = aws_config::defaults(BehaviorVersion::v2026_01_12())
+    let Connection {
+        region,
+        endpoint_url,
+        control_role,
+        timeouts: Timeouts { connect, operation },
+    } = connection;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(*connect)
+        .operation_timeout(*operation)
+        .build();
+    let mut base = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.clone()))
         .timeout_config(timeouts)
         // The SDK would repeat in secret, past the budget, and even where a quota is reached.
-        .retry_config(RetryConfig::disabled())
-        .load()
-        .await;
-    let Some(Role { arn, external_id }) = control_role else { return base };
-    let mut role = AssumeRoleProvider::builder(arn).session_name(SESSION_NAME).configure(&base);
+        .retry_config(RetryConfig::disabled());
+    // An emulator of SES must know the account, too: asking AWS's own STS there would mix two accounts.
+    if let Some(url) = endpoint_url {
+        base = base.endpoint_url(url);
+    }
+    let base = base.load().await;
+    let Some(Role { arn, external_id }) = control_role else {
+        return base;
+    };
+    let mut role = AssumeRoleProvider::builder(arn)
+        .session_name(SESSION_NAME)
+        .configure(&base);
     if let Some(external_id) = external_id {
         role = role.external_id(external_id);
     }
@@ -106,7 +124,14 @@ where
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (ErrorKind::TimedOut, String::new()),
         SdkError::DispatchFailure(failure) if failure.is_io() => {
             let lost = is_answer_lost(error);
-            (if lost { ErrorKind::AnswerLost } else { ErrorKind::Unreachable }, context())
+            (
+                if lost {
+                    ErrorKind::AnswerLost
+                } else {
+                    ErrorKind::Unreachable
+                },
+                context(),
+            )
         }
         SdkError::DispatchFailure(_) if mentions_credentials(error) => (ErrorKind::Credentials, context()),
         SdkError::DispatchFailure(_) => (ErrorKind::Unreachable, context()),
@@ -137,10 +162,19 @@ fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a 
 /// The connection stood and ended without a whole answer: the request may have been carried out.
 fn is_answer_lost(error: &(dyn StdError + 'static)) -> bool {
     use std::io::ErrorKind as Io;
-    let is_cut = |kind| matches!(kind, Io::ConnectionReset | Io::BrokenPipe | Io::UnexpectedEof | Io::ConnectionAborted);
+    let is_cut = |kind| {
+        matches!(
+            kind,
+            Io::ConnectionReset | Io::BrokenPipe | Io::UnexpectedEof | Io::ConnectionAborted
+        )
+    };
     sources(error).any(|source| {
-        source.downcast_ref::<std::io::Error>().is_some_and(|io| is_cut(io.kind()))
-            || source.to_string().contains("connection closed before message completed")
+        source
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| is_cut(io.kind()))
+            || source
+                .to_string()
+                .contains("connection closed before message completed")
     })
 }
 
@@ -148,6 +182,3 @@ fn is_answer_lost(error: &(dyn StdError + 'static)) -> bool {
 fn mentions_credentials(error: &(dyn StdError + 'static)) -> bool {
     sources(error).any(|source| source.to_string().to_lowercase().contains("credential"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use aws_sdk_sesv2::types as sdk;
 use futures::FutureExt;
 
 use super::super::address::{Address, Identity};
-use super::super::arn::Arn;
+use super::super::arn::{Arn, ArnBase};
 use super::super::client::{Page, ReadSes, Reply};
 use super::super::desired::{Reason, SuppressionList};
 use super::super::error::{ErrorKind, SesError};
@@ -34,16 +34,47 @@ fn present<T>(operation: &'static str, part: &str, value: Option<T>) -> Result<T
 
 /// An empty token is the end, as an absent one.
 fn page<T>(items: Vec<T>, next: Option<String>) -> Page<T> {
-    Page { items, next: next.filter(|token| !token.is_empty()) }
+    Page {
+        items,
+        next: next.filter(|token| !token.is_empty()),
+    }
 }
 
 impl ReadSes for AwsReader {
+    fn whose(&self) -> Reply<'_, ArnBase> {
+        async {
+            let operation = "GetCallerIdentity";
+            let caller = self
+                .sts
+                .get_caller_identity()
+                .send()
+                .await
+                .map_err(|error| failure(operation, &error))?;
+            let region = self.client.config().region().map(ToString::to_string);
+            let (arn, account) = (
+                present(operation, "Arn", caller.arn)?,
+                present(operation, "Account", caller.account)?,
+            );
+            let base = ArnBase::from_caller(&arn, &account, &present(operation, "region", region)?);
+            present(operation, "an ARN", base)
+        }
+        .boxed()
+    }
+
     fn account(&self) -> Reply<'_, AccountRecord> {
         async {
             let operation = "GetAccount";
-            let account = self.client.get_account().send().await.map_err(|error| failure(operation, &error))?;
+            let account = self
+                .client
+                .get_account()
+                .send()
+                .await
+                .map_err(|error| failure(operation, &error))?;
             let quota = present(operation, "SendQuota", account.send_quota)?;
-            let suppressed = account.suppression_attributes.and_then(|it| it.suppressed_reasons).unwrap_or_default();
+            let suppressed = account
+                .suppression_attributes
+                .and_then(|it| it.suppressed_reasons)
+                .unwrap_or_default();
             Ok(AccountRecord {
                 production: account.production_access_enabled,
                 sending: account.sending_enabled,
@@ -83,21 +114,37 @@ impl ReadSes for AwsReader {
     fn destinations<'a>(&'a self, set: &'a SetName) -> Reply<'a, BTreeMap<DestinationName, ObservedDestination>> {
         async move {
             let operation = "GetConfigurationSetEventDestinations";
-            let request = self.client.get_configuration_set_event_destinations().configuration_set_name(set.as_str());
+            let request = self
+                .client
+                .get_configuration_set_event_destinations()
+                .configuration_set_name(set.as_str());
             let answer = request.send().await.map_err(|error| failure(operation, &error))?;
             let named = |destination: sdk::EventDestination| {
-                let name = DestinationName::parse(destination.name.clone()).map_err(|error| unreadable(operation, error))?;
+                let name =
+                    DestinationName::parse(destination.name.clone()).map_err(|error| unreadable(operation, error))?;
                 Ok((name, convert::read_destination(destination)))
             };
-            answer.event_destinations.unwrap_or_default().into_iter().map(named).collect()
+            answer
+                .event_destinations
+                .unwrap_or_default()
+                .into_iter()
+                .map(named)
+                .collect()
         }
         .boxed()
     }
 
     fn list_sets(&self, token: Option<String>) -> Reply<'_, Page<String>> {
         async {
-            let request = self.client.list_configuration_sets().page_size(LARGE_PAGE).set_next_token(token);
-            let answer = request.send().await.map_err(|error| failure("ListConfigurationSets", &error))?;
+            let request = self
+                .client
+                .list_configuration_sets()
+                .page_size(LARGE_PAGE)
+                .set_next_token(token);
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| failure("ListConfigurationSets", &error))?;
             Ok(page(answer.configuration_sets.unwrap_or_default(), answer.next_token))
         }
         .boxed()
@@ -169,9 +216,16 @@ impl ReadSes for AwsReader {
         async move {
             let request = self.client.list_tenant_resources().tenant_name(tenant.as_str());
             let request = request.page_size(TENANT_PAGE).set_next_token(token);
-            let answer = request.send().await.map_err(|error| failure("ListTenantResources", &error))?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| failure("ListTenantResources", &error))?;
             // The types of the answer are not those of SES's own model: only the ARNs are read.
-            let arns = answer.tenant_resources.unwrap_or_default().into_iter().filter_map(|it| it.resource_arn);
+            let arns = answer
+                .tenant_resources
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|it| it.resource_arn);
             Ok(page(arns.map(Arn::new).collect(), answer.next_token))
         }
         .boxed()
@@ -181,8 +235,15 @@ impl ReadSes for AwsReader {
         async move {
             let request = self.client.list_resource_tenants().resource_arn(resource.as_str());
             let request = request.page_size(TENANT_PAGE).set_next_token(token);
-            let answer = request.send().await.map_err(|error| failure("ListResourceTenants", &error))?;
-            let names = answer.resource_tenants.unwrap_or_default().into_iter().filter_map(|it| it.tenant_name);
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| failure("ListResourceTenants", &error))?;
+            let names = answer
+                .resource_tenants
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|it| it.tenant_name);
             Ok(page(names.collect(), answer.next_token))
         }
         .boxed()
@@ -191,9 +252,15 @@ impl ReadSes for AwsReader {
     fn identity<'a>(&'a self, identity: &'a Identity) -> Reply<'a, IdentityRecord> {
         async move {
             let request = self.client.get_email_identity().email_identity(identity.as_str());
-            let record = request.send().await.map_err(|error| failure("GetEmailIdentity", &error))?;
+            let record = request
+                .send()
+                .await
+                .map_err(|error| failure("GetEmailIdentity", &error))?;
             let mail_from = |it: sdk::MailFromAttributes| {
-                (it.mail_from_domain, it.mail_from_domain_status == sdk::MailFromDomainStatus::Success)
+                (
+                    it.mail_from_domain,
+                    it.mail_from_domain_status == sdk::MailFromDomainStatus::Success,
+                )
             };
             let dkim = record.dkim_attributes.and_then(|dkim| dkim.status);
             Ok(IdentityRecord {
@@ -209,7 +276,11 @@ impl ReadSes for AwsReader {
     fn list_identities(&self, token: Option<String>) -> Reply<'_, Page<IdentityListing>> {
         async {
             let operation = "ListEmailIdentities";
-            let request = self.client.list_email_identities().page_size(LARGE_PAGE).set_next_token(token);
+            let request = self
+                .client
+                .list_email_identities()
+                .page_size(LARGE_PAGE)
+                .set_next_token(token);
             let answer = request.send().await.map_err(|error| failure(operation, &error))?;
             let listing = |it: sdk::IdentityInfo| {
                 Ok(IdentityListing {
@@ -218,8 +289,12 @@ impl ReadSes for AwsReader {
                     sending: it.sending_enabled,
                 })
             };
-            let identities: Result<_, SesError> =
-                answer.email_identities.unwrap_or_default().into_iter().map(listing).collect();
+            let identities: Result<_, SesError> = answer
+                .email_identities
+                .unwrap_or_default()
+                .into_iter()
+                .map(listing)
+                .collect();
             Ok(page(identities?, answer.next_token))
         }
         .boxed()
@@ -233,10 +308,16 @@ impl ReadSes for AwsReader {
             let answer = request.send().await.map_err(|error| failure(operation, &error))?;
             let entry = present(operation, "SuppressedDestination", answer.suppressed_destination)?;
             // SES names the message that made an entry; an entry made by a call has none.
-            let automatic = entry.attributes.is_some_and(|attributes| attributes.message_id.is_some());
+            let automatic = entry
+                .attributes
+                .is_some_and(|attributes| attributes.message_id.is_some());
             Ok(ObservedEntry {
                 reason: convert::read_reason(&entry.reason).map_err(|error| unreadable(operation, error))?,
-                origin: if automatic { EntryOrigin::Automatic } else { EntryOrigin::Manual },
+                origin: if automatic {
+                    EntryOrigin::Automatic
+                } else {
+                    EntryOrigin::Manual
+                },
             })
         }
         .boxed()
@@ -249,7 +330,11 @@ impl ReadSes for AwsReader {
     ) -> Reply<'a, Page<(Address, Reason)>> {
         async move {
             let operation = "ListSuppressedDestinations";
-            let request = self.client.list_suppressed_destinations().page_size(LARGE_PAGE).set_next_token(token);
+            let request = self
+                .client
+                .list_suppressed_destinations()
+                .page_size(LARGE_PAGE)
+                .set_next_token(token);
             let request = request.set_tenant_name(tenant_name(list));
             let answer = request.send().await.map_err(|error| failure(operation, &error))?;
             let listing = |entry: sdk::SuppressedDestinationSummary| {
@@ -268,7 +353,8 @@ impl ReadSes for AwsReader {
 macro_rules! read_through {
     ($($method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         impl ReadSes for AwsWriter {
-            $(fn $method<'a>(&'a self, $($argument: $type),*) -> Reply<'a, $answer> {
+            $(#[allow(clippy::elidable_lifetime_names)] // Some methods' arguments name the lifetime.
+            fn $method<'a>(&'a self, $($argument: $type),*) -> Reply<'a, $answer> {
                 self.reader.$method($($argument),*)
             })*
         }
@@ -276,6 +362,7 @@ macro_rules! read_through {
 }
 
 read_through! {
+    whose() -> ArnBase;
     account() -> AccountRecord;
     set(set: &'a SetName) -> SetRecord;
     destinations(set: &'a SetName) -> BTreeMap<DestinationName, ObservedDestination>;

@@ -17,7 +17,11 @@ use super::{AwsWriter, convert, failure};
 /// Sends a built request and drops its empty answer.
 macro_rules! send {
     ($operation:expr, $request:expr) => {
-        $request.send().await.map(|_| Answer::Done).map_err(|error| failure($operation, &error))
+        $request
+            .send()
+            .await
+            .map(|_| Answer::Done)
+            .map_err(|error| failure($operation, &error))
     };
 }
 
@@ -28,16 +32,23 @@ impl WriteSes for AwsWriter {
 }
 
 impl AwsWriter {
+    #[allow(clippy::too_many_lines)] // One arm an operation, each a builder's chain: a table.
     async fn dispatch(&self, call: &SesCall) -> Result<Answer, SesError> {
         let client = &self.reader.client;
         let operation = call.operation();
         let unbuilt = |error: BuildError| SesError::new(operation, ErrorKind::BadRequest, &error.to_string());
         match call {
-            SesCall::CreateSet { set, sending, options, tags } => {
-                self.create_set(operation, set, *sending, options, tags).await
-            }
+            SesCall::CreateSet {
+                set,
+                sending,
+                options,
+                tags,
+            } => self.create_set(operation, set, *sending, options, tags).await,
             SesCall::DeleteSet { set } => {
-                send!(operation, client.delete_configuration_set().configuration_set_name(set.as_str()))
+                send!(
+                    operation,
+                    client.delete_configuration_set().configuration_set_name(set.as_str())
+                )
             }
             SesCall::PutSending { set, enabled } => send!(
                 operation,
@@ -78,7 +89,11 @@ impl AwsWriter {
                     .suppression_scope(convert::scope(suppression.scope))
                     .set_suppressed_reasons(Some(convert::reasons(&suppression.reasons)))
                     .set_validation_options(
-                        suppression.validation.map(convert::validation).transpose().map_err(unbuilt)?
+                        suppression
+                            .validation
+                            .map(convert::validation)
+                            .transpose()
+                            .map_err(unbuilt)?
                     )
             ),
             SesCall::PutVdm { set, vdm } => send!(
@@ -140,7 +155,10 @@ impl AwsWriter {
                     .set_configuration_set_name(set.as_ref().map(|set| set.as_str().to_owned()))
             ),
             SesCall::PutAccountSending { enabled } => {
-                send!(operation, client.put_account_sending_attributes().sending_enabled(*enabled))
+                send!(
+                    operation,
+                    client.put_account_sending_attributes().sending_enabled(*enabled)
+                )
             }
             SesCall::ListAddress { list, address, reason } => send!(
                 operation,
@@ -157,7 +175,11 @@ impl AwsWriter {
                     .email_address(address.expose())
                     .set_tenant_name(tenant_name(list))
             ),
-            SesCall::CreateTenant { tenant, tags, suppression } => {
+            SesCall::CreateTenant {
+                tenant,
+                tags,
+                suppression,
+            } => {
                 let created = client
                     .create_tenant()
                     .tenant_name(tenant.as_str())
@@ -186,7 +208,9 @@ impl AwsWriter {
                     .resource_arn(resource.as_str())
             ),
             SesCall::PutTenantSuppression { tenant, suppression } => {
-                let reasons = suppression.as_ref().map(|suppression| convert::reasons(&suppression.reasons));
+                let reasons = suppression
+                    .as_ref()
+                    .map(|suppression| convert::reasons(&suppression.reasons));
                 send!(
                     operation,
                     client
@@ -209,7 +233,11 @@ impl AwsWriter {
             }
             SesCall::PutTenantSending { tenant, enabled } => {
                 let arn = known(operation, tenant)?;
-                let status = if *enabled { sdk::SendingStatus::Enabled } else { sdk::SendingStatus::Disabled };
+                let status = if *enabled {
+                    sdk::SendingStatus::Enabled
+                } else {
+                    sdk::SendingStatus::Disabled
+                };
                 send!(
                     operation,
                     client
@@ -232,19 +260,33 @@ impl AwsWriter {
     ) -> Result<Answer, SesError> {
         use super::super::desired::Suppression;
         let unbuilt = |error: BuildError| SesError::new(operation, ErrorKind::BadRequest, &error.to_string());
-        let SetOptions { delivery, reputation_metrics, tracking, suppression, vdm, archive, signing } = options;
+        let SetOptions {
+            delivery,
+            reputation_metrics,
+            tracking,
+            suppression,
+            vdm,
+            archive,
+            signing,
+        } = options;
         let suppression = match suppression {
             Suppression::Inherit => None,
             Suppression::Only(wanted) => Some(convert::suppression(wanted).map_err(unbuilt)?),
         };
-        let archiving = archive.as_ref().map(|arn| sdk::ArchivingOptions::builder().archive_arn(arn.as_str()).build());
+        let archiving = archive
+            .as_ref()
+            .map(|arn| sdk::ArchivingOptions::builder().archive_arn(arn.as_str()).build());
         self.reader
             .client
             .create_configuration_set()
             .configuration_set_name(set.as_str())
             .sending_options(sdk::SendingOptions::builder().sending_enabled(sending).build())
             .delivery_options(convert::delivery(delivery))
-            .reputation_options(sdk::ReputationOptions::builder().reputation_metrics_enabled(*reputation_metrics).build())
+            .reputation_options(
+                sdk::ReputationOptions::builder()
+                    .reputation_metrics_enabled(*reputation_metrics)
+                    .build(),
+            )
             .set_tracking_options(tracking.as_ref().map(convert::tracking).transpose().map_err(unbuilt)?)
             .set_suppression_options(suppression)
             .set_vdm_options(vdm.map(convert::vdm))
@@ -276,7 +318,10 @@ enum BodyError {
 fn write_switches(mut request: HttpRequest) -> Result<HttpRequest, BodyError> {
     let bytes = request.body().bytes().ok_or(BodyError::NotInMemory)?;
     let mut body: serde_json::Value = serde_json::from_slice(bytes)?;
-    for (block, switch) in [("SendingOptions", "SendingEnabled"), ("ReputationOptions", "ReputationMetricsEnabled")] {
+    for (block, switch) in [
+        ("SendingOptions", "SendingEnabled"),
+        ("ReputationOptions", "ReputationMetricsEnabled"),
+    ] {
         if let Some(block) = body.get_mut(block).and_then(serde_json::Value::as_object_mut) {
             block.entry(switch).or_insert(serde_json::Value::Bool(false));
         }
@@ -298,8 +343,10 @@ pub(super) fn tenant_name(list: &SuppressionList) -> Option<String> {
 fn known<'a>(operation: &'static str, tenant: &'a TenantRef) -> Result<&'a Arn, SesError> {
     match tenant {
         TenantRef::Known(arn) => Ok(arn),
-        TenantRef::Created(_) => {
-            Err(SesError::new(operation, ErrorKind::BadRequest, "the tenant's ARN is not known yet"))
-        }
+        TenantRef::Created(_) => Err(SesError::new(
+            operation,
+            ErrorKind::BadRequest,
+            "the tenant's ARN is not known yet",
+        )),
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Priority;
 use super::parking::{Parking, Verdict};
+use crate::clock;
 
 /// Lets a bounded number of plans be at work. Clones share the slots.
 pub struct Admission<K> {
@@ -17,7 +18,9 @@ pub struct Admission<K> {
 
 impl<K> Clone for Admission<K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -54,14 +57,22 @@ impl<K: Ord + Clone> Admission<K> {
     #[must_use]
     pub fn new(slots: usize, keep: Duration) -> Self {
         let parking = Mutex::new(Parking::new(slots, keep));
-        Self { shared: Arc::new(Shared { start: Instant::now(), parking, freed: Notify::new() }) }
+        Self {
+            shared: Arc::new(Shared {
+                start: clock::runtime(),
+                parking,
+                freed: Notify::new(),
+            }),
+        }
     }
 
     /// Asks for a slot. Never waits.
     pub fn admit(&self, key: &K, priority: Priority) -> Admitted<K> {
         let verdict = self.shared.lock().admit(key, priority, self.shared.now());
         match verdict {
-            Verdict::Admitted => Admitted::Now(Slot { shared: Arc::clone(&self.shared) }),
+            Verdict::Admitted => Admitted::Now(Slot {
+                shared: Arc::clone(&self.shared),
+            }),
             Verdict::Parked => {
                 // A slot that was kept for another key may have expired on the way.
                 self.shared.freed.notify_one();
@@ -83,6 +94,7 @@ impl<K: Ord + Clone> Admission<K> {
     }
 
     /// The keys whose turn it is, for one controller to reconcile. Must be polled for slots to be handed on.
+    #[must_use]
     pub fn freed(&self) -> Freed<K>
     where
         K: Send + 'static,

@@ -21,7 +21,7 @@ impl Default for CircuitPolicy {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(2),
-            longest: Duration::from_secs(60),
+            longest: Duration::from_mins(1),
             probe_every: Duration::from_secs(2),
         }
     }
@@ -108,7 +108,9 @@ impl Circuit {
             return;
         }
         let doubled = self.policy.first.saturating_mul(2_u32.saturating_pow(self.openings));
-        let wait = doubled.min(self.policy.longest).mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
+        let wait = doubled
+            .min(self.policy.longest)
+            .mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
         self.generation += 1;
         self.openings = self.openings.saturating_add(1);
         self.open_until = now + wait;
@@ -141,7 +143,11 @@ mod tests {
     #[test]
     fn a_closed_circuit_lets_everything_pass() {
         let circuit = Circuit::new(CircuitPolicy::default());
-        assert!(Priority::ALL.into_iter().all(|priority| circuit.lets_pass(priority, seconds(0))));
+        assert!(
+            Priority::ALL
+                .into_iter()
+                .all(|priority| circuit.lets_pass(priority, seconds(0)))
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub use self::circuit::{CircuitPolicy, CircuitState};
 pub use self::parking::{Parking, Verdict};
 pub use self::state::{BudgetState, Grant, Rate, Ticket};
 use super::error::{ErrorKind, SesError};
+use crate::clock;
 
 /// How urgent a request is; the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,7 +124,10 @@ impl Shared {
     fn pump(&self, queue: &mut Queue) -> Option<Duration> {
         let now = self.now();
         while let Some(grant) = queue.state.grant(now) {
-            let heard = queue.wakers.remove(&grant.ticket).is_some_and(|waker| waker.send(grant).is_ok());
+            let heard = queue
+                .wakers
+                .remove(&grant.ticket)
+                .is_some_and(|waker| waker.send(grant).is_ok());
             if !heard {
                 queue.state.refund(now);
                 queue.state.abandoned(grant.generation);
@@ -152,17 +156,30 @@ impl Budget {
         meter: Arc<dyn Meter>,
         chance: impl Fn() -> f64 + Send + Sync + 'static,
     ) -> Self {
-        let queue = Queue { state: BudgetState::new(rate, policy, Duration::ZERO), wakers: BTreeMap::new() };
-        let shared =
-            Shared { start: Instant::now(), meter, chance: Box::new(chance), queue: Mutex::new(queue), changed: Notify::new() };
-        Self { shared: Arc::new(shared) }
+        let queue = Queue {
+            state: BudgetState::new(rate, policy, Duration::ZERO),
+            wakers: BTreeMap::new(),
+        };
+        let shared = Shared {
+            start: clock::runtime(),
+            meter,
+            chance: Box::new(chance),
+            queue: Mutex::new(queue),
+            changed: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The queue and the circuit now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let queue = self.shared.lock();
-        Snapshot { waiting: queue.state.waiting(), circuit: queue.state.circuit(self.shared.now()) }
+        Snapshot {
+            waiting: queue.state.waiting(),
+            circuit: queue.state.circuit(self.shared.now()),
+        }
     }
 
     /// Waits for leave to make one request. Dropped while waiting, its place and its token are free again.
@@ -192,7 +209,10 @@ impl Budget {
         place.ticket = None;
         let now = self.shared.now();
         self.shared.meter.waited(priority, now.saturating_sub(grant.since));
-        Permit { shared: Arc::clone(&self.shared), generation: Some(grant.generation) }
+        Permit {
+            shared: Arc::clone(&self.shared),
+            generation: Some(grant.generation),
+        }
     }
 
     /// Waits for leave, makes the request and notes its outcome: the one way in which requests to SES are made.
@@ -206,7 +226,9 @@ impl Budget {
         let result = request.await;
         let outcome = result.as_ref().err().map(|error| error.kind);
         permit.end(outcome);
-        self.shared.meter.called(operation, outcome.map_or("ok", ErrorKind::reason));
+        self.shared
+            .meter
+            .called(operation, outcome.map_or("ok", ErrorKind::reason));
         result
     }
 }
@@ -231,7 +253,11 @@ impl Place {
         let ticket = queue.state.enqueue(priority, shared.now());
         queue.wakers.insert(ticket, waker);
         drop(queue);
-        Self { shared: Arc::clone(shared), ticket: Some(ticket), heard }
+        Self {
+            shared: Arc::clone(shared),
+            ticket: Some(ticket),
+            heard,
+        }
     }
 }
 
@@ -261,11 +287,14 @@ pub struct Permit {
 impl Permit {
     /// Tells the outcome: `None` is success.
     pub fn end(mut self, outcome: Option<ErrorKind>) {
-        let Some(generation) = self.generation.take() else { return };
+        let Some(generation) = self.generation.take() else {
+            return;
+        };
         match outcome {
             Some(ErrorKind::Throttled) => {
                 let chance = (self.shared.chance)();
-                self.shared.change(|queue, now| queue.state.throttled(generation, now, chance));
+                self.shared
+                    .change(|queue, now| queue.state.throttled(generation, now, chance));
             }
             // SES was not heard, so that nothing is known about throttling.
             Some(ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::AnswerLost | ErrorKind::Credentials) => {

@@ -59,12 +59,11 @@ impl<K: Ord + Clone> Parking<K> {
             self.promote();
             return Verdict::Admitted;
         }
-        let place = match self.unpark(key) {
-            Some((earlier, arrival)) => (earlier.min(priority), arrival),
-            None => {
-                self.arrivals += 1;
-                (priority, self.arrivals)
-            }
+        let place = if let Some((earlier, arrival)) = self.unpark(key) {
+            (earlier.min(priority), arrival)
+        } else {
+            self.arrivals += 1;
+            (priority, self.arrivals)
         };
         self.places.insert(place, key.clone());
         self.parked.insert(key.clone(), place);
@@ -177,7 +176,11 @@ mod tests {
         assert_eq!(parking.admit(&"stop", Priority::Stop, NOW), Verdict::Admitted);
         parking.admit(&"waits", Priority::Drift, NOW);
         parking.release(NOW);
-        assert_eq!(parking.next_ready(NOW), None, "two were at work, one slot is still taken");
+        assert_eq!(
+            parking.next_ready(NOW),
+            None,
+            "two were at work, one slot is still taken"
+        );
         parking.release(NOW);
         assert_eq!(parking.next_ready(NOW), Some("waits"));
     }

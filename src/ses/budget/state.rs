@@ -85,12 +85,22 @@ impl BudgetState {
     #[must_use]
     pub fn new(rate: Option<Rate>, policy: CircuitPolicy, now: Duration) -> Self {
         let credit = rate.map_or(Duration::ZERO, |rate| rate.period.saturating_mul(rate.burst));
-        Self { rate, credit, refilled_at: now, arrivals: 0, waiting: BTreeMap::new(), circuit: Circuit::new(policy) }
+        Self {
+            rate,
+            credit,
+            refilled_at: now,
+            arrivals: 0,
+            waiting: BTreeMap::new(),
+            circuit: Circuit::new(policy),
+        }
     }
 
     /// Takes a place in the queue.
     pub fn enqueue(&mut self, priority: Priority, now: Duration) -> Ticket {
-        let ticket = Ticket { priority, arrival: self.arrivals };
+        let ticket = Ticket {
+            priority,
+            arrival: self.arrivals,
+        };
         self.arrivals += 1;
         self.waiting.insert(ticket, now);
         ticket
@@ -105,7 +115,10 @@ impl BudgetState {
     pub fn refund(&mut self, now: Duration) {
         self.refill(now);
         if let Some(rate) = self.rate {
-            self.credit = self.credit.saturating_add(rate.period).min(rate.period.saturating_mul(rate.burst));
+            self.credit = self
+                .credit
+                .saturating_add(rate.period)
+                .min(rate.period.saturating_mul(rate.burst));
         }
     }
 
@@ -117,8 +130,14 @@ impl BudgetState {
             return None;
         }
         self.waiting.remove(&ticket);
-        self.credit = self.credit.saturating_sub(self.rate.map_or(Duration::ZERO, |rate| rate.period));
-        Some(Grant { ticket, since, generation: self.circuit.begin(ticket.priority, now) })
+        self.credit = self
+            .credit
+            .saturating_sub(self.rate.map_or(Duration::ZERO, |rate| rate.period));
+        Some(Grant {
+            ticket,
+            since,
+            generation: self.circuit.begin(ticket.priority, now),
+        })
     }
 
     /// When [`grant`](Self::grant) may next succeed if nothing else happens; `None` where nothing waits, or where only
@@ -169,7 +188,10 @@ impl BudgetState {
         let passed = now.saturating_sub(self.refilled_at);
         self.refilled_at = self.refilled_at.max(now);
         if let Some(rate) = self.rate {
-            self.credit = self.credit.saturating_add(passed).min(rate.period.saturating_mul(rate.burst));
+            self.credit = self
+                .credit
+                .saturating_add(passed)
+                .min(rate.period.saturating_mul(rate.burst));
         }
     }
 }

@@ -42,9 +42,24 @@ pub(super) struct OptionsDiffer {
 impl Difference {
     /// From what was read.
     pub(super) fn read(desired: &DesiredSet, observed: &ObservedSet) -> Self {
-        let DesiredSet { name: _, owner: _, sending: _, options, destinations, tenant } = desired;
+        let DesiredSet {
+            name: _,
+            owner: _,
+            sending: _,
+            options,
+            destinations,
+            tenant,
+        } = desired;
         let standing = &observed.record.options;
-        let SetOptions { delivery, reputation_metrics, tracking, suppression, vdm, archive, signing } = options;
+        let SetOptions {
+            delivery,
+            reputation_metrics,
+            tracking,
+            suppression,
+            vdm,
+            archive,
+            signing,
+        } = options;
         let (mut replaced, mut missing) = (BTreeSet::new(), BTreeSet::new());
         for (name, wanted) in destinations {
             match observed.destinations.get(name) {
@@ -64,19 +79,40 @@ impl Difference {
                 archive: standing.archive != *archive,
                 signing: standing.signing != *signing,
             },
-            stale: observed.destinations.keys().filter(|name| !destinations.contains_key(*name)).cloned().collect(),
+            stale: observed
+                .destinations
+                .keys()
+                .filter(|name| !destinations.contains_key(*name))
+                .cloned()
+                .collect(),
             replaced,
             missing,
-            leave: observed.tenants.iter().flatten().filter(|one| Some(*one) != tenant.as_ref()).cloned().collect(),
+            leave: observed
+                .tenants
+                .iter()
+                .flatten()
+                .filter(|one| Some(*one) != tenant.as_ref())
+                .cloned()
+                .collect(),
             // Where nobody asked for the set's tenants, nothing is known to differ.
-            join: tenant.as_ref().is_some_and(|wanted| observed.tenants.as_ref().is_some_and(|all| !all.contains(wanted))),
+            join: tenant
+                .as_ref()
+                .is_some_and(|wanted| observed.tenants.as_ref().is_some_and(|all| !all.contains(wanted))),
         }
     }
 
     /// From what is remembered. `None` where memory does not tell enough: the set has another owner or tenant than it
     /// had, or must perhaps be made anew.
     pub(super) fn remembered(desired: &DesiredSet, memory: &SetMemory) -> Option<Self> {
-        let SetOptions { delivery, reputation_metrics, tracking, suppression, vdm, archive, signing } = &desired.options;
+        let SetOptions {
+            delivery,
+            reputation_metrics,
+            tracking,
+            suppression,
+            vdm,
+            archive,
+            signing,
+        } = &desired.options;
         if !memory.is_of(desired) {
             return None;
         }
@@ -93,11 +129,17 @@ impl Difference {
             return None;
         }
         let standing = memory.destinations()?;
-        let (there, missing) = desired.destinations.iter().partition::<Vec<_>, _>(|(name, _)| standing.contains(*name));
+        let (there, missing) = desired
+            .destinations
+            .iter()
+            .partition::<Vec<_>, _>(|(name, _)| standing.contains(*name));
         Some(Self {
             standing_sending: memory.sending()?,
             options,
-            stale: standing.into_iter().filter(|name| !desired.destinations.contains_key(name)).collect(),
+            stale: standing
+                .into_iter()
+                .filter(|name| !desired.destinations.contains_key(name))
+                .collect(),
             replaced: there
                 .into_iter()
                 .filter(|(name, wanted)| !memory.has_destination(name, wanted))

@@ -10,16 +10,27 @@ use super::{Finding, Plan};
 /// `observed` holds what is known of the entries named in `desired`; an entry it lacks is not listed.
 #[must_use]
 pub fn plan_entries(desired: &DesiredEntries, observed: &ObservedEntries) -> Plan {
-    let DesiredEntries { listed, released, retired } = desired;
+    let DesiredEntries {
+        listed,
+        released,
+        retired,
+    } = desired;
     let mut plan = Plan::default();
     for (key, reason) in listed.iter().filter(|(key, _)| !released.contains(*key)) {
         if observed.get(key).map(|entry| entry.reason) != Some(*reason) {
             let (list, address) = key.clone();
-            plan.step(SesCall::ListAddress { list, address, reason: *reason });
+            plan.step(SesCall::ListAddress {
+                list,
+                address,
+                reason: *reason,
+            });
         }
     }
     for (list, address) in released.iter().filter(|key| observed.contains_key(*key)) {
-        plan.step(SesCall::UnlistAddress { list: list.clone(), address: address.clone() });
+        plan.step(SesCall::UnlistAddress {
+            list: list.clone(),
+            address: address.clone(),
+        });
     }
     let mut kept = 0;
     let wanted = |key: &&_| !released.contains(*key) && !listed.contains_key(*key);
@@ -57,7 +68,10 @@ mod tests {
 
     #[test]
     fn what_is_listed_for_the_wanted_reason_needs_nothing() {
-        let desired = DesiredEntries { listed: [(key("a"), Reason::Bounce)].into(), ..DesiredEntries::default() };
+        let desired = DesiredEntries {
+            listed: [(key("a"), Reason::Bounce)].into(),
+            ..DesiredEntries::default()
+        };
         let observed = [(key("a"), entry(Reason::Bounce, EntryOrigin::Automatic))].into();
         assert_eq!(plan_entries(&desired, &observed).to_string(), "nothing to do\n");
     }
@@ -66,7 +80,13 @@ mod tests {
     fn what_is_missing_or_has_another_reason_is_listed() {
         let listed = [(key("a"), Reason::Bounce), (key("b"), Reason::Complaint)].into();
         let observed = [(key("b"), entry(Reason::Bounce, EntryOrigin::Manual))].into();
-        let plan = plan_entries(&DesiredEntries { listed, ..DesiredEntries::default() }, &observed);
+        let plan = plan_entries(
+            &DesiredEntries {
+                listed,
+                ..DesiredEntries::default()
+            },
+            &observed,
+        );
         let calls = [("a", Reason::Bounce), ("b", Reason::Complaint)].map(|(name, reason)| {
             let (list, address) = key(name);
             SesCall::ListAddress { list, address, reason }
@@ -83,7 +103,10 @@ mod tests {
         };
         let observed = [(key("a"), entry(Reason::Bounce, EntryOrigin::Automatic))].into();
         let (list, address) = key("a");
-        assert_eq!(plan_entries(&desired, &observed).steps(), [SesCall::UnlistAddress { list, address }]);
+        assert_eq!(
+            plan_entries(&desired, &observed).steps(),
+            [SesCall::UnlistAddress { list, address }]
+        );
     }
 
     #[test]

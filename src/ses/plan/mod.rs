@@ -148,7 +148,10 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { what, owner } => {
-                write!(f, "{what} is left alone: {owner}; rename ours, or consent to taking it over")
+                write!(
+                    f,
+                    "{what} is left alone: {owner}; rename ours, or consent to taking it over"
+                )
             }
             Self::RecreateNeeded { set } => write!(
                 f,
@@ -159,13 +162,22 @@ impl fmt::Display for Finding {
                 "sending of {set} was switched off in SES by a person or by AWS: switch it on there when the cause is mended"
             ),
             Self::TenantPausedInSes { tenant } => {
-                write!(f, "tenant {tenant} was disabled in SES: enable it there when the cause is mended")
+                write!(
+                    f,
+                    "tenant {tenant} was disabled in SES: enable it there when the cause is mended"
+                )
             }
             Self::TenantDisabledByAws { tenant } => {
-                write!(f, "AWS disabled tenant {tenant}: answer the case in AWS Support; no call of ours changes it")
+                write!(
+                    f,
+                    "AWS disabled tenant {tenant}: answer the case in AWS Support; no call of ours changes it"
+                )
             }
             Self::TenantReinstated { tenant } => {
-                write!(f, "tenant {tenant} was reinstated: SES ignores its open findings until all are resolved")
+                write!(
+                    f,
+                    "tenant {tenant} was reinstated: SES ignores its open findings until all are resolved"
+                )
             }
             Self::DefaultOfIdentities { set, count } => write!(
                 f,
@@ -180,7 +192,10 @@ impl fmt::Display for Finding {
                 "{identity} has another default configuration set and was not sealed: take it away, or consent to replacing it"
             ),
             Self::EntriesKept { count } => {
-                write!(f, "{count} suppression entries stay, since SES does not say who made them: release them if wanted")
+                write!(
+                    f,
+                    "{count} suppression entries stay, since SES does not say who made them: release them if wanted"
+                )
             }
         }
     }
@@ -241,6 +256,5 @@ fn may_change(ownership: &Ownership, consent: Consent) -> Option<bool> {
 }
 
 #[cfg(test)]
+#[path = "set_tests.rs"]
 mod set_tests;
-#[cfg(test)]
-mod tenant_tests;

@@ -15,9 +15,17 @@ pub fn plan_seal(desired: &DesiredSeal, observed: &IdentityRecord, consent: Cons
     let ours = observed.default_set.as_deref() == Some(set.as_str());
     match (sealed, &observed.default_set) {
         (true, _) if ours => {}
-        (true, Some(_)) if !consent.take_over => plan.find(Finding::IdentityHasDefault { identity: identity.clone() }),
-        (true, _) => plan.step(SesCall::PutIdentityDefault { identity: identity.clone(), set: Some(set.clone()) }),
-        (false, _) if ours => plan.step(SesCall::PutIdentityDefault { identity: identity.clone(), set: None }),
+        (true, Some(_)) if !consent.take_over => plan.find(Finding::IdentityHasDefault {
+            identity: identity.clone(),
+        }),
+        (true, _) => plan.step(SesCall::PutIdentityDefault {
+            identity: identity.clone(),
+            set: Some(set.clone()),
+        }),
+        (false, _) if ours => plan.step(SesCall::PutIdentityDefault {
+            identity: identity.clone(),
+            set: None,
+        }),
         (false, _) => {}
     }
     plan
@@ -30,7 +38,11 @@ mod tests {
     use super::*;
 
     fn seal(sealed: bool) -> DesiredSeal {
-        DesiredSeal { identity: Identity::new("example.com"), set: SetName::sealed("prod", "primary"), sealed }
+        DesiredSeal {
+            identity: Identity::new("example.com"),
+            set: SetName::sealed("prod", "primary"),
+            sealed,
+        }
     }
 
     fn observed(default_set: Option<&str>) -> IdentityRecord {
@@ -43,7 +55,15 @@ mod tests {
     }
 
     fn plan(sealed: bool, default_set: Option<&str>, take_over: bool) -> String {
-        plan_seal(&seal(sealed), &observed(default_set), Consent { take_over, recreate: false }).to_string()
+        plan_seal(
+            &seal(sealed),
+            &observed(default_set),
+            Consent {
+                take_over,
+                recreate: false,
+            },
+        )
+        .to_string()
     }
 
     #[test]
@@ -63,12 +83,20 @@ mod tests {
     fn a_default_that_somebody_chose_is_left() {
         let found = plan_seal(&seal(true), &observed(Some("theirs")), Consent::default());
         assert!(found.is_empty());
-        assert_eq!(found.findings(), [Finding::IdentityHasDefault { identity: Identity::new("example.com") }]);
+        assert_eq!(
+            found.findings(),
+            [Finding::IdentityHasDefault {
+                identity: Identity::new("example.com")
+            }]
+        );
         assert_eq!(plan(false, Some("theirs"), false), "nothing to do\n");
     }
 
     #[test]
     fn a_seal_that_is_no_longer_wanted_is_taken_off() {
-        assert_eq!(plan(false, Some(seal(true).set.as_str()), false), "take the default set from example.com\n");
+        assert_eq!(
+            plan(false, Some(seal(true).set.as_str()), false),
+            "take the default set from example.com\n"
+        );
     }
 }

@@ -23,22 +23,36 @@ pub fn plan_set(desired: &DesiredSet, observed: Option<&ObservedSet>, context: &
     };
     let ownership = Ownership::of(&observed.record.tags, &desired.owner);
     let Some(must_tag) = may_change(&ownership, context.consent) else {
-        plan.find(Finding::Refused { what: format!("configuration set {}", desired.name), owner: ownership });
+        plan.find(Finding::Refused {
+            what: format!("configuration set {}", desired.name),
+            owner: ownership,
+        });
         return plan;
     };
     if must_recreate(&observed.record.options, &desired.options) {
         if !context.default_of.is_empty() {
-            plan.find(Finding::DefaultOfIdentities { set: desired.name.clone(), count: context.default_of.len() });
+            plan.find(Finding::DefaultOfIdentities {
+                set: desired.name.clone(),
+                count: context.default_of.len(),
+            });
         } else if context.consent.recreate && !is_paused(desired, observed.record.sending, context) {
             delete(&mut plan, observed, context);
             create(&mut plan, desired, context);
             return plan;
         } else {
             // Without consent; or paused in SES, which a new set would end.
-            plan.find(Finding::RecreateNeeded { set: desired.name.clone() });
+            plan.find(Finding::RecreateNeeded {
+                set: desired.name.clone(),
+            });
         }
     }
-    change(&mut plan, desired, &Difference::read(desired, observed), must_tag, context);
+    change(
+        &mut plan,
+        desired,
+        &Difference::read(desired, observed),
+        must_tag,
+        context,
+    );
     plan
 }
 
@@ -59,14 +73,20 @@ pub fn plan_set_removal(owner: &Owner, observed: Option<&ObservedSet>, removal: 
     let Some(observed) = observed else { return plan };
     let ownership = Ownership::of(&observed.record.tags, owner);
     if !ownership.may_change() {
-        plan.find(Finding::Refused { what: format!("configuration set {}", observed.name), owner: ownership });
+        plan.find(Finding::Refused {
+            what: format!("configuration set {}", observed.name),
+            owner: ownership,
+        });
         return plan;
     }
     match removal {
         Removal::Delete if context.default_of.is_empty() => delete(&mut plan, observed, context),
         Removal::Delete => {
             switch_off(&mut plan, observed);
-            plan.find(Finding::DefaultOfIdentities { set: observed.name.clone(), count: context.default_of.len() });
+            plan.find(Finding::DefaultOfIdentities {
+                set: observed.name.clone(),
+                count: context.default_of.len(),
+            });
         }
         Removal::Retain => switch_off(&mut plan, observed),
     }
@@ -74,7 +94,10 @@ pub fn plan_set_removal(owner: &Owner, observed: Option<&ObservedSet>, removal: 
 }
 
 fn must_recreate(observed: &SetOptions, desired: &SetOptions) -> bool {
-    matches!((&observed.suppression, &desired.suppression), (Suppression::Only(_), Suppression::Inherit))
+    matches!(
+        (&observed.suppression, &desired.suppression),
+        (Suppression::Only(_), Suppression::Inherit)
+    )
 }
 
 fn is_paused(desired: &DesiredSet, standing_sending: bool, context: &Context) -> bool {
@@ -82,7 +105,14 @@ fn is_paused(desired: &DesiredSet, standing_sending: bool, context: &Context) ->
 }
 
 fn create(plan: &mut Plan, desired: &DesiredSet, context: &Context) {
-    let DesiredSet { name, owner, sending, options, destinations, tenant } = desired;
+    let DesiredSet {
+        name,
+        owner,
+        sending,
+        options,
+        destinations,
+        tenant,
+    } = desired;
     plan.step(SesCall::CreateSet {
         set: name.clone(),
         sending: *sending,
@@ -90,7 +120,10 @@ fn create(plan: &mut Plan, desired: &DesiredSet, context: &Context) {
         tags: owner.tags(),
     });
     if destinations.len() > MAX_DESTINATIONS {
-        plan.find(Finding::TooManyDestinations { set: name.clone(), wanted: destinations.len() });
+        plan.find(Finding::TooManyDestinations {
+            set: name.clone(),
+            wanted: destinations.len(),
+        });
     } else {
         for (destination_name, destination) in destinations {
             plan.step(SesCall::CreateDestination {
@@ -101,95 +134,180 @@ fn create(plan: &mut Plan, desired: &DesiredSet, context: &Context) {
         }
     }
     if let Some(tenant) = tenant {
-        plan.step(SesCall::Associate { tenant: tenant.clone(), resource: context.arns.set(name) });
+        plan.step(SesCall::Associate {
+            tenant: tenant.clone(),
+            resource: context.arns.set(name),
+        });
     }
 }
 
 fn change(plan: &mut Plan, desired: &DesiredSet, difference: &Difference, must_tag: bool, context: &Context) {
-    let DesiredSet { name, owner, sending, options, destinations, tenant } = desired;
+    let DesiredSet {
+        name,
+        owner,
+        sending,
+        options,
+        destinations,
+        tenant,
+    } = desired;
     let set = || name.clone();
     if !sending && difference.standing_sending {
-        plan.step(SesCall::PutSending { set: set(), enabled: false });
+        plan.step(SesCall::PutSending {
+            set: set(),
+            enabled: false,
+        });
     }
     if must_tag {
-        plan.step(SesCall::Tag { resource: context.arns.set(name), tags: owner.tags() });
+        plan.step(SesCall::Tag {
+            resource: context.arns.set(name),
+            tags: owner.tags(),
+        });
     }
     let too_many = destinations.len() > MAX_DESTINATIONS;
     if too_many {
-        plan.find(Finding::TooManyDestinations { set: set(), wanted: destinations.len() });
+        plan.find(Finding::TooManyDestinations {
+            set: set(),
+            wanted: destinations.len(),
+        });
     } else {
         // Deletions first: at SES's limit of ten destinations a creation would fail while the old one stands.
         for stale in &difference.stale {
-            plan.step(SesCall::DeleteDestination { set: set(), name: stale.clone() });
+            plan.step(SesCall::DeleteDestination {
+                set: set(),
+                name: stale.clone(),
+            });
         }
     }
     // The set is ours, so that a tenant which it should not belong to could send through it.
     for tenant in &difference.leave {
-        plan.step(SesCall::Dissociate { tenant: tenant.clone(), resource: context.arns.set(name) });
+        plan.step(SesCall::Dissociate {
+            tenant: tenant.clone(),
+            resource: context.arns.set(name),
+        });
     }
     change_options(plan, name, options, difference.options);
     if !too_many {
-        for (name, destination) in destinations.iter().filter(|(name, _)| difference.replaced.contains(*name)) {
-            plan.step(SesCall::UpdateDestination { set: set(), name: name.clone(), destination: destination.clone() });
+        for (name, destination) in destinations
+            .iter()
+            .filter(|(name, _)| difference.replaced.contains(*name))
+        {
+            plan.step(SesCall::UpdateDestination {
+                set: set(),
+                name: name.clone(),
+                destination: destination.clone(),
+            });
         }
-        for (name, destination) in destinations.iter().filter(|(name, _)| difference.missing.contains(*name)) {
-            plan.step(SesCall::CreateDestination { set: set(), name: name.clone(), destination: destination.clone() });
+        for (name, destination) in destinations
+            .iter()
+            .filter(|(name, _)| difference.missing.contains(*name))
+        {
+            plan.step(SesCall::CreateDestination {
+                set: set(),
+                name: name.clone(),
+                destination: destination.clone(),
+            });
         }
     }
     if let (Some(tenant), true) = (tenant, difference.join) {
-        plan.step(SesCall::Associate { tenant: tenant.clone(), resource: context.arns.set(name) });
+        plan.step(SesCall::Associate {
+            tenant: tenant.clone(),
+            resource: context.arns.set(name),
+        });
     }
     if *sending && !difference.standing_sending {
         if is_paused(desired, difference.standing_sending, context) {
             plan.find(Finding::SetPausedInSes { set: set() });
         } else {
-            plan.step(SesCall::PutSending { set: set(), enabled: true });
+            plan.step(SesCall::PutSending {
+                set: set(),
+                enabled: true,
+            });
         }
     }
 }
 
 /// One call an option group that differs.
 fn change_options(plan: &mut Plan, name: &SetName, desired: &SetOptions, differ: OptionsDiffer) {
-    let SetOptions { delivery, reputation_metrics, tracking, suppression, vdm, archive, signing } = desired;
+    let SetOptions {
+        delivery,
+        reputation_metrics,
+        tracking,
+        suppression,
+        vdm,
+        archive,
+        signing,
+    } = desired;
     let set = || name.clone();
     if let (Suppression::Only(wanted), true) = (suppression, differ.suppression) {
-        plan.step(SesCall::PutSuppression { set: set(), suppression: wanted.clone() });
+        plan.step(SesCall::PutSuppression {
+            set: set(),
+            suppression: wanted.clone(),
+        });
     }
     if differ.delivery {
-        plan.step(SesCall::PutDelivery { set: set(), delivery: delivery.clone() });
+        plan.step(SesCall::PutDelivery {
+            set: set(),
+            delivery: delivery.clone(),
+        });
     }
     if differ.reputation_metrics {
-        plan.step(SesCall::PutReputation { set: set(), metrics: *reputation_metrics });
+        plan.step(SesCall::PutReputation {
+            set: set(),
+            metrics: *reputation_metrics,
+        });
     }
     if differ.tracking {
-        plan.step(SesCall::PutTracking { set: set(), tracking: tracking.clone() });
+        plan.step(SesCall::PutTracking {
+            set: set(),
+            tracking: tracking.clone(),
+        });
     }
     if differ.vdm {
         plan.step(SesCall::PutVdm { set: set(), vdm: *vdm });
     }
     if differ.archive {
-        plan.step(SesCall::PutArchiving { set: set(), archive: archive.clone() });
+        plan.step(SesCall::PutArchiving {
+            set: set(),
+            archive: archive.clone(),
+        });
     }
     if differ.signing {
-        plan.step(SesCall::PutSigning { set: set(), signing: *signing });
+        plan.step(SesCall::PutSigning {
+            set: set(),
+            signing: *signing,
+        });
     }
 }
 
 fn switch_off(plan: &mut Plan, observed: &ObservedSet) {
     if observed.record.sending {
-        plan.step(SesCall::PutSending { set: observed.name.clone(), enabled: false });
+        plan.step(SesCall::PutSending {
+            set: observed.name.clone(),
+            enabled: false,
+        });
     }
 }
 
 /// Off first; SES refuses to delete a set that still belongs to a tenant.
 fn delete(plan: &mut Plan, observed: &ObservedSet, context: &Context) {
-    let ObservedSet { name, record: _, destinations, tenants } = observed;
+    let ObservedSet {
+        name,
+        record: _,
+        destinations,
+        tenants,
+    } = observed;
     switch_off(plan, observed);
     for tenant in tenants.iter().flatten() {
-        plan.step(SesCall::Dissociate { tenant: tenant.clone(), resource: context.arns.set(name) });
+        plan.step(SesCall::Dissociate {
+            tenant: tenant.clone(),
+            resource: context.arns.set(name),
+        });
     }
     for destination in destinations.keys() {
-        plan.step(SesCall::DeleteDestination { set: name.clone(), name: destination.clone() });
+        plan.step(SesCall::DeleteDestination {
+            set: name.clone(),
+            name: destination.clone(),
+        });
     }
     plan.step(SesCall::DeleteSet { set: name.clone() });
 }

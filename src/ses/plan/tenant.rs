@@ -17,27 +17,57 @@ pub fn plan_tenant(desired: &DesiredTenant, observed: Option<&ObservedTenant>, c
     };
     let ownership = Ownership::of(&observed.record.tags, &desired.owner);
     let Some(must_tag) = may_change(&ownership, context.consent) else {
-        plan.find(Finding::Refused { what: format!("tenant {}", desired.name), owner: ownership });
+        plan.find(Finding::Refused {
+            what: format!("tenant {}", desired.name),
+            owner: ownership,
+        });
         return plan;
     };
-    let DesiredTenant { name, owner, suppression, reputation_policy, identities, sending: _ } = desired;
+    let DesiredTenant {
+        name,
+        owner,
+        suppression,
+        reputation_policy,
+        identities,
+        sending: _,
+    } = desired;
     hold(&mut plan, desired, observed);
     if must_tag {
-        plan.step(SesCall::Tag { resource: observed.record.arn.clone(), tags: owner.tags() });
+        plan.step(SesCall::Tag {
+            resource: observed.record.arn.clone(),
+            tags: owner.tags(),
+        });
     }
     let stale = |arn: &&_| !identities.contains(*arn);
-    for identity in observed.resources.iter().filter(|arn| arn.kind() == ResourceKind::Identity).filter(stale) {
-        plan.step(SesCall::Dissociate { tenant: name.clone(), resource: identity.clone() });
+    for identity in observed
+        .resources
+        .iter()
+        .filter(|arn| arn.kind() == ResourceKind::Identity)
+        .filter(stale)
+    {
+        plan.step(SesCall::Dissociate {
+            tenant: name.clone(),
+            resource: identity.clone(),
+        });
     }
     if observed.record.suppression != *suppression {
-        plan.step(SesCall::PutTenantSuppression { tenant: name.clone(), suppression: suppression.clone() });
+        plan.step(SesCall::PutTenantSuppression {
+            tenant: name.clone(),
+            suppression: suppression.clone(),
+        });
     }
     if observed.reputation.policy != Some(*reputation_policy) {
         let tenant = TenantRef::Known(observed.record.arn.clone());
-        plan.step(SesCall::PutReputationPolicy { tenant, policy: *reputation_policy });
+        plan.step(SesCall::PutReputationPolicy {
+            tenant,
+            policy: *reputation_policy,
+        });
     }
     for identity in identities.difference(&observed.resources) {
-        plan.step(SesCall::Associate { tenant: name.clone(), resource: identity.clone() });
+        plan.step(SesCall::Associate {
+            tenant: name.clone(),
+            resource: identity.clone(),
+        });
     }
     release(&mut plan, desired, observed, context);
     plan
@@ -49,15 +79,28 @@ pub fn plan_tenant(desired: &DesiredTenant, observed: Option<&ObservedTenant>, c
 #[must_use]
 pub fn plan_tenant_removal(owner: &Owner, observed: Option<&ObservedTenant>, removal: Removal) -> Plan {
     let mut plan = Plan::default();
-    let (Some(observed), Removal::Delete) = (observed, removal) else { return plan };
-    let ObservedTenant { name, record, reputation: _, resources } = observed;
+    let (Some(observed), Removal::Delete) = (observed, removal) else {
+        return plan;
+    };
+    let ObservedTenant {
+        name,
+        record,
+        reputation: _,
+        resources,
+    } = observed;
     let ownership = Ownership::of(&record.tags, owner);
     if !ownership.may_change() {
-        plan.find(Finding::Refused { what: format!("tenant {name}"), owner: ownership });
+        plan.find(Finding::Refused {
+            what: format!("tenant {name}"),
+            owner: ownership,
+        });
         return plan;
     }
     for resource in resources {
-        plan.step(SesCall::Dissociate { tenant: name.clone(), resource: resource.clone() });
+        plan.step(SesCall::Dissociate {
+            tenant: name.clone(),
+            resource: resource.clone(),
+        });
     }
     plan.step(SesCall::DeleteTenant { tenant: name.clone() });
     plan
@@ -65,7 +108,14 @@ pub fn plan_tenant_removal(owner: &Owner, observed: Option<&ObservedTenant>, rem
 
 /// A new tenant has SES's standard policy and is enabled; only what differs costs a call.
 fn create(plan: &mut Plan, desired: &DesiredTenant) {
-    let DesiredTenant { name, owner, suppression, reputation_policy, identities, sending } = desired;
+    let DesiredTenant {
+        name,
+        owner,
+        suppression,
+        reputation_policy,
+        identities,
+        sending,
+    } = desired;
     let created = || TenantRef::Created(name.clone());
     plan.step(SesCall::CreateTenant {
         tenant: name.clone(),
@@ -73,14 +123,23 @@ fn create(plan: &mut Plan, desired: &DesiredTenant) {
         suppression: suppression.clone(),
     });
     match sending {
-        TenantSending::Held => plan.step(SesCall::PutTenantSending { tenant: created(), enabled: false }),
+        TenantSending::Held => plan.step(SesCall::PutTenantSending {
+            tenant: created(),
+            enabled: false,
+        }),
         TenantSending::Enabled => {}
     }
     if *reputation_policy != ReputationPolicy::default() {
-        plan.step(SesCall::PutReputationPolicy { tenant: created(), policy: *reputation_policy });
+        plan.step(SesCall::PutReputationPolicy {
+            tenant: created(),
+            policy: *reputation_policy,
+        });
     }
     for identity in identities {
-        plan.step(SesCall::Associate { tenant: name.clone(), resource: identity.clone() });
+        plan.step(SesCall::Associate {
+            tenant: name.clone(),
+            resource: identity.clone(),
+        });
     }
 }
 

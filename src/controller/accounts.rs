@@ -1,0 +1,217 @@
+//! What is kept of each SES account while the operator runs: its client, its budget, and what was last listed.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use super::world::Key;
+use crate::{
+    api::SendingAccountSpec,
+    metrics::{Called, Metrics, OfPriority},
+    ses::{
+        arn::ArnBase,
+        aws::AwsWriter,
+        budget::{Admission, Budget, CircuitPolicy, Meter, Priority, Rate},
+        client::{Connection, Role, Timeouts, WriteSes},
+        inventory::Inventory,
+        read::Reader,
+    },
+};
+
+/// Plans at work at once: each waits for the budget between its calls, and more of them only spread the waiting.
+const PLANS_AT_WORK: usize = 32;
+/// How long a slot is kept for an object whose turn it is.
+const SLOT_KEPT: Duration = Duration::from_secs(30);
+
+/// One account and region.
+pub struct Account {
+    /// The SendingAccount's name.
+    pub name: String,
+    /// Its spec.
+    pub spec: SendingAccountSpec,
+    /// SES.
+    pub ses: Arc<dyn WriteSes>,
+    /// Leave to call it.
+    pub budget: Budget,
+    /// Which objects' plans may be at work.
+    pub admission: Admission<Key>,
+    /// What its ARNs begin with.
+    pub arns: ArnBase,
+    /// What was listed last; `None` before the first listing.
+    inventory: RwLock<Option<Arc<Inventory>>>,
+    /// Sets that were made since the last listing began, which it may have missed.
+    fresh: Mutex<BTreeSet<String>>,
+}
+
+impl Account {
+    /// Connects to SES and asks whose account it is.
+    pub async fn connect(
+        name: &str,
+        spec: &SendingAccountSpec,
+        metrics: &Arc<Metrics>,
+        before: Option<&Self>,
+    ) -> Result<Self, crate::ses::error::SesError> {
+        let connection = connection(spec);
+        let ses: Arc<dyn WriteSes> = Arc::new(AwsWriter::connect(&connection).await);
+        let arns = ses.whose().await?;
+        // The same account's budget goes on: a changed identity must not give a fresh burst.
+        let budget = match before {
+            Some(before)
+                if before.spec.api_budget == spec.api_budget && self::connection(&before.spec) == connection =>
+            {
+                before.budget.clone()
+            }
+            Some(_) | None => {
+                let rate = Rate::new(spec.api_budget.per_second, spec.api_budget.burst);
+                Budget::new(
+                    rate,
+                    CircuitPolicy::default(),
+                    Arc::new(CountedBy(Arc::clone(metrics))),
+                    rand::random::<f64>,
+                )
+            }
+        };
+        let admission = before.map_or_else(
+            || Admission::new(PLANS_AT_WORK, SLOT_KEPT),
+            |before| before.admission.clone(),
+        );
+        Ok(Self {
+            name: name.to_owned(),
+            spec: spec.clone(),
+            ses,
+            budget,
+            admission,
+            arns,
+            inventory: RwLock::default(),
+            fresh: Mutex::default(),
+        })
+    }
+
+    /// A reader with this urgency.
+    #[must_use]
+    pub fn reader(&self, priority: Priority) -> Reader<'_> {
+        Reader::new(&*self.ses, &self.budget, priority)
+    }
+
+    /// What was listed last.
+    #[must_use]
+    pub fn inventory(&self) -> Option<Arc<Inventory>> {
+        self.inventory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the set stands, as far as is known.
+    #[must_use]
+    pub fn has_set(&self, name: &str) -> bool {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        fresh || self.inventory().is_some_and(|inventory| inventory.sets.contains(name))
+    }
+
+    /// Notes that the set was made, or read.
+    pub fn note_set(&self, name: &str) {
+        self.fresh
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+    }
+
+    /// Notes that the set is gone.
+    pub fn note_gone(&self, name: &str) {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inventory) = inventory.as_mut().filter(|inventory| inventory.sets.contains(name)) {
+            Arc::make_mut(inventory).sets.remove(name);
+        }
+    }
+
+    /// A listing begins: what is made from now on is kept beside it.
+    #[must_use]
+    pub fn begin_listing(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A listing ended. `made_before` are sets made before it began, which it must show; where they are missing they
+    /// have vanished.
+    pub fn end_listing(&self, inventory: Inventory) -> Arc<Inventory> {
+        let inventory = Arc::new(inventory);
+        *self.inventory.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&inventory));
+        inventory
+    }
+
+    /// A listing failed: what it would have shown is remembered on.
+    pub fn abandon_listing(&self, made_before: BTreeSet<String>) {
+        self.fresh
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(made_before);
+    }
+}
+
+/// How the spec says SES is reached.
+#[must_use]
+pub fn connection(spec: &SendingAccountSpec) -> Connection {
+    Connection {
+        region: spec.region.clone(),
+        endpoint_url: spec.endpoint_url.clone(),
+        control_role: spec.control_role.as_ref().map(|role| Role {
+            arn: role.arn.clone(),
+            external_id: role.external_id.clone(),
+        }),
+        timeouts: Timeouts::default(),
+    }
+}
+
+/// Every account that could be reached.
+#[derive(Default)]
+pub struct Accounts(RwLock<HashMap<String, Arc<Account>>>);
+
+impl Accounts {
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Account>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// Keeps one.
+    pub fn put(&self, account: Arc<Account>) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(account.name.clone(), account);
+    }
+
+    /// Forgets one.
+    pub fn remove(&self, name: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+/// Counts requests and waits.
+struct CountedBy(Arc<Metrics>);
+
+impl Meter for CountedBy {
+    fn waited(&self, priority: Priority, time: Duration) {
+        self.0
+            .budget_wait_seconds
+            .get_or_create(&OfPriority {
+                priority: priority.label(),
+            })
+            .observe(time.as_secs_f64());
+    }
+
+    fn called(&self, operation: &'static str, outcome: &'static str) {
+        self.0.ses_calls.get_or_create(&Called { operation, outcome }).inc();
+    }
+}

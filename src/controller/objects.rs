@@ -1,0 +1,239 @@
+//! The objects that the operator keeps in namespaces, and the digest by which it knows them again.
+
+use std::collections::BTreeMap;
+
+use data_encoding::HEXLOWER;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Resource, ResourceExt};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    api::MANAGER,
+    policy::suppressions::{Entries, HashKey},
+};
+
+/// The ConfigMap with the sidecar's configuration.
+pub const SIDECAR_CONFIG: &str = "mail-sidecar";
+/// Its key.
+pub const SIDECAR_KEY: &str = "sidecar.yaml";
+/// The ConfigMap with variables for workloads.
+pub const ENV_CONFIG: &str = "mail-env";
+/// The Secret with hashes of suppressed addresses and domains.
+pub const SUPPRESSION_HASHES: &str = "mail-suppressions";
+/// The user's Secret with addresses and domains to suppress.
+pub const SUPPRESSION_LIST: &str = "mail-suppression-list";
+/// The Secret with the addresses that the operator put on SES's lists, so that it can take them off again.
+pub const SUPPRESSION_RECORD: &str = "mail-suppression-record";
+
+/// Annotation: the guardrails that hold in the namespace, so that one which becomes unreadable still closes it.
+pub const GUARDRAILS: &str = "mailpolicy.dev/guardrails";
+/// Annotation: the revision of the hashes.
+pub const REVISION: &str = "mailpolicy.dev/revision";
+/// In-memory annotation: the digest of what the object holds. Never written.
+const DIGEST: &str = "mailpolicy.dev/digest";
+
+/// Where a workload finds the sidecar.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("AWS_ENDPOINT_URL_SES", "http://127.0.0.1:2773"),
+    ("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:2773"),
+    ("SMTP_HOST", "127.0.0.1"),
+    ("SMTP_PORT", "2525"),
+];
+
+fn meta(namespace: &str, name: &str, annotations: BTreeMap<String, String>) -> ObjectMeta {
+    ObjectMeta {
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        labels: Some(BTreeMap::from([(
+            "app.kubernetes.io/managed-by".to_owned(),
+            MANAGER.to_owned(),
+        )])),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The ConfigMap with the sidecar's configuration.
+#[must_use]
+pub fn sidecar_config<'a>(
+    namespace: &str,
+    text: String,
+    guardrails: impl IntoIterator<Item = &'a String>,
+) -> ConfigMap {
+    let names: Vec<&str> = guardrails.into_iter().map(String::as_str).collect();
+    let annotations = BTreeMap::from([(GUARDRAILS.to_owned(), names.join(","))]);
+    ConfigMap {
+        metadata: meta(namespace, SIDECAR_CONFIG, annotations),
+        data: Some(BTreeMap::from([(SIDECAR_KEY.to_owned(), text)])),
+        ..ConfigMap::default()
+    }
+}
+
+/// The ConfigMap with variables for workloads.
+#[must_use]
+pub fn env_config(namespace: &str, region: Option<&str>) -> ConfigMap {
+    let region = region.map(|region| ("AWS_REGION", region));
+    let data = ENVIRONMENT
+        .into_iter()
+        .chain(region)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ConfigMap {
+        metadata: meta(namespace, ENV_CONFIG, BTreeMap::new()),
+        data: Some(data.collect()),
+        ..ConfigMap::default()
+    }
+}
+
+/// The Secret with the hashes of these entries, and its revision.
+#[must_use]
+pub fn suppression_hashes(namespace: &str, entries: &Entries, key: &HashKey) -> (Secret, String) {
+    let mut lines: Vec<String> = entries
+        .iter()
+        .map(|(subject, entry)| format!("{} {:?}\n", key.hash(subject), entry.reason))
+        .collect();
+    lines.sort_unstable();
+    let hashes = lines.concat();
+    let mut revision = HEXLOWER.encode(
+        &Sha256::new()
+            .chain_update(key.as_bytes())
+            .chain_update(&hashes)
+            .finalize(),
+    );
+    revision.truncate(16);
+    let data = [
+        ("hashes", hashes.into_bytes()),
+        ("key", key.as_bytes().to_vec()),
+        ("revision", revision.clone().into_bytes()),
+    ];
+    let secret = Secret {
+        metadata: meta(
+            namespace,
+            SUPPRESSION_HASHES,
+            BTreeMap::from([(REVISION.to_owned(), revision.clone())]),
+        ),
+        data: Some(
+            data.into_iter()
+                .map(|(name, value)| (name.to_owned(), ByteString(value)))
+                .collect(),
+        ),
+        ..Secret::default()
+    };
+    (secret, revision)
+}
+
+/// The digest of an object whose contents stand in memory, or of one that [`keep_digest`] has emptied.
+#[must_use]
+pub fn digest(object: &impl Resource) -> Option<String> {
+    object.annotations().get(DIGEST).cloned()
+}
+
+/// An object whose contents can be digested.
+pub trait Contents: Resource {
+    /// Feeds names and values.
+    fn feed(&self, hasher: &mut Sha256);
+    /// Drops the contents.
+    fn empty(&mut self);
+}
+
+impl Contents for ConfigMap {
+    fn feed(&self, hasher: &mut Sha256) {
+        let data = self.data.iter().flatten().map(|(name, value)| (name, value.as_bytes()));
+        let binary = self
+            .binary_data
+            .iter()
+            .flatten()
+            .map(|(name, value)| (name, value.0.as_slice()));
+        data.chain(binary).for_each(|(name, value)| feed(hasher, name, value));
+    }
+
+    fn empty(&mut self) {
+        self.data = None;
+        self.binary_data = None;
+    }
+}
+
+impl Contents for Secret {
+    fn feed(&self, hasher: &mut Sha256) {
+        self.data
+            .iter()
+            .flatten()
+            .for_each(|(name, value)| feed(hasher, name, &value.0));
+    }
+
+    fn empty(&mut self) {
+        self.data = None;
+    }
+}
+
+fn feed(hasher: &mut Sha256, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), value] {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+}
+
+/// The digest of the contents and of our annotations.
+#[must_use]
+pub fn digest_of(object: &impl Contents) -> String {
+    let mut hasher = Sha256::new();
+    object.feed(&mut hasher);
+    for name in [GUARDRAILS, REVISION] {
+        feed(
+            &mut hasher,
+            name,
+            object.annotations().get(name).map(String::as_bytes).unwrap_or_default(),
+        );
+    }
+    HEXLOWER.encode(&hasher.finalize())
+}
+
+/// Puts the digest in the place of the contents, which nobody reads from memory.
+pub fn keep_digest(object: &mut impl Contents) {
+    let digest = digest_of(object);
+    object.empty();
+    object.meta_mut().managed_fields = None;
+    object.annotations_mut().insert(DIGEST.to_owned(), digest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_known_again_by_its_digest_and_any_change_changes_it() {
+        let config = || sidecar_config("shop", "version: 1\n".to_owned(), &["b".to_owned()]);
+        let written = digest_of(&config());
+        let mut seen = config();
+        keep_digest(&mut seen);
+        assert_eq!((digest(&seen), seen.data.is_none()), (Some(written.clone()), true));
+
+        let mut edited = config();
+        edited
+            .data
+            .get_or_insert_default()
+            .insert("more".to_owned(), "x".to_owned());
+        let mut unlabelled = config();
+        unlabelled.annotations_mut().remove(GUARDRAILS);
+        for changed in [edited, unlabelled] {
+            assert_ne!(digest_of(&changed), written);
+        }
+    }
+
+    #[test]
+    fn the_revision_of_hashes_changes_with_their_contents_only() {
+        let key = HashKey::for_namespace(b"k", "shop");
+        let entries = |address: &str| {
+            let spec = serde_json::from_value(serde_json::json!({"entries": [{"address": address}]})).unwrap();
+            Entries::read(&spec, None).unwrap()
+        };
+        let revision = |entries: &Entries| suppression_hashes("shop", entries, &key).1;
+        assert_eq!(revision(&entries("a@example.com")), revision(&entries("a@example.com")));
+        assert_ne!(revision(&entries("a@example.com")), revision(&entries("b@example.com")));
+        let (secret, _) = suppression_hashes("shop", &entries("a@example.com"), &key);
+        assert!(!format!("{:?}", secret.data.unwrap()["hashes"]).contains("example"));
+    }
+}

@@ -1,0 +1,430 @@
+//! What the API server says, as it was seen last: one store a kind, and an index by namespace.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace, Secret},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use kube::{
+    Resource, ResourceExt,
+    core::{PartialObjectMeta, Selector, SelectorExt},
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use super::objects::GUARDRAILS;
+use crate::{
+    api::{MailGuardrail, MailPolicy, MailSuppression, MailWindow, Parsed, SendingAccount},
+    policy::{
+        NamespaceFacts,
+        compile::{AccountFacts, GuardrailFacts, LastGood, PolicyFacts},
+        windows::{Clock, WindowFacts},
+    },
+};
+
+/// A namespace and a name; the namespace is empty for kinds of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of an object.
+    pub fn of(object: &impl Resource) -> Self {
+        Self {
+            namespace: object.meta().namespace.clone().unwrap_or_default(),
+            name: object.meta().name.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The store's word for it.
+    #[must_use]
+    pub fn reference<K: Resource<DynamicType = ()>>(&self) -> ObjectRef<K> {
+        let reference = ObjectRef::new(&self.name);
+        if self.namespace.is_empty() {
+            reference
+        } else {
+            reference.within(&self.namespace)
+        }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// A store, and its keys by namespace with a mark of what matters in each object.
+pub struct Shelf<K: Resource + 'static>
+where
+    K::DynamicType: Eq + Hash + Clone,
+{
+    store: Store<K>,
+    index: RwLock<HashMap<String, BTreeMap<String, u64>>>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
+    /// A shelf over this store.
+    #[must_use]
+    pub fn new(store: Store<K>) -> Self {
+        Self {
+            store,
+            index: RwLock::default(),
+        }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store<K> {
+        &self.store
+    }
+
+    /// One object.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        self.store.get(&key.reference())
+    }
+
+    /// All objects of a namespace (empty for kinds of the cluster), in the order of their names.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Vec<Arc<K>> {
+        self.names(namespace)
+            .into_iter()
+            .filter_map(|name| {
+                self.get(&Key {
+                    namespace: namespace.to_owned(),
+                    name,
+                })
+            })
+            .collect()
+    }
+
+    /// The names in a namespace.
+    #[must_use]
+    pub fn names(&self, namespace: &str) -> Vec<String> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index
+            .get(namespace)
+            .map(|names| names.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// All keys.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<Key> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let key = |namespace: &String, name: &String| Key {
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        index
+            .iter()
+            .flat_map(|(namespace, names)| names.keys().map(move |name| key(namespace, name)))
+            .collect()
+    }
+
+    /// Notes an object's mark; whether it is new.
+    pub fn note(&self, key: &Key, mark: u64) -> bool {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index
+            .entry(key.namespace.clone())
+            .or_default()
+            .insert(key.name.clone(), mark)
+            != Some(mark)
+    }
+
+    /// Notes that an object is gone.
+    pub fn forget(&self, key: &Key) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = index.get_mut(&key.namespace) {
+            names.remove(&key.name);
+            if names.is_empty() {
+                index.remove(&key.namespace);
+            }
+        }
+    }
+}
+
+/// A mark of what matters: equal marks, nothing to do.
+pub fn mark(parts: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Every store.
+pub struct World {
+    /// Namespaces: labels only.
+    pub namespaces: Shelf<PartialObjectMeta<Namespace>>,
+    /// Accounts.
+    pub accounts: Shelf<Parsed<SendingAccount>>,
+    /// Guardrails.
+    pub guardrails: Shelf<Parsed<MailGuardrail>>,
+    /// Policies.
+    pub policies: Shelf<Parsed<MailPolicy>>,
+    /// Windows.
+    pub windows: Shelf<Parsed<MailWindow>>,
+    /// Suppressions.
+    pub suppressions: Shelf<Parsed<MailSuppression>>,
+    /// ConfigMaps `mail-sidecar`: a digest of their contents, in an annotation.
+    pub sidecar_configs: Shelf<ConfigMap>,
+    /// ConfigMaps `mail-env`, likewise.
+    pub env_configs: Shelf<ConfigMap>,
+    /// Secrets `mail-suppressions`, likewise.
+    pub suppression_hashes: Shelf<Secret>,
+    /// Secrets `mail-suppression-list`, likewise.
+    pub suppression_lists: Shelf<Secret>,
+}
+
+/// What decides over one namespace, at one moment.
+pub struct Scene {
+    /// Guardrails that select the namespace, and unreadable ones that may.
+    pub guardrails: Vec<Arc<Parsed<MailGuardrail>>>,
+    accounts: Vec<Arc<Parsed<SendingAccount>>>,
+    policies: Vec<Arc<Parsed<MailPolicy>>>,
+    windows: Vec<Arc<Parsed<MailWindow>>>,
+    last_good: HashMap<String, LastGood>,
+    clock: Clock,
+    now: jiff::Timestamp,
+}
+
+impl World {
+    /// What decides over the namespace now; over one policy of it where one is named.
+    #[must_use]
+    pub fn scene(
+        &self,
+        namespace: &str,
+        policy: Option<&str>,
+        last_good: HashMap<String, LastGood>,
+        clock: Clock,
+        now: jiff::Timestamp,
+    ) -> Scene {
+        let policies = match policy {
+            Some(name) => {
+                let key = Key {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                };
+                self.policies.get(&key).into_iter().collect()
+            }
+            None => self.policies.within(namespace),
+        };
+        let about = |window: &Arc<Parsed<MailWindow>>| match (policy, window.readable()) {
+            (Some(name), Some(window)) => window.spec.policy_ref.name == name,
+            (None, _) | (_, None) => true,
+        };
+        Scene {
+            guardrails: self.guardrails_of(namespace),
+            accounts: self.accounts.within(""),
+            policies,
+            windows: self.windows.within(namespace).into_iter().filter(about).collect(),
+            last_good,
+            clock,
+            now,
+        }
+    }
+
+    /// The guardrails that select the namespace, and unreadable ones that may.
+    #[must_use]
+    pub fn guardrails_of(&self, namespace: &str) -> Vec<Arc<Parsed<MailGuardrail>>> {
+        let key = Key {
+            namespace: String::new(),
+            name: namespace.to_owned(),
+        };
+        let Some(object) = self.namespaces.get(&key) else {
+            return Vec::new();
+        };
+        let mut guardrails = self.guardrails.within("");
+        guardrails.retain(|guardrail| match selects(guardrail, object.labels()) {
+            Selects::Yes => true,
+            Selects::No => false,
+            Selects::Unreadable => self
+                .published_guardrails(namespace)
+                .contains(guardrail.name_any().as_str()),
+        });
+        guardrails
+    }
+
+    /// The guardrails that the namespace's present configuration names.
+    #[must_use]
+    pub fn published_guardrails(&self, namespace: &str) -> BTreeSet<String> {
+        let key = Key {
+            namespace: namespace.to_owned(),
+            name: super::objects::SIDECAR_CONFIG.to_owned(),
+        };
+        let Some(config) = self.sidecar_configs.get(&key) else {
+            return BTreeSet::new();
+        };
+        let names = config
+            .annotations()
+            .get(GUARDRAILS)
+            .map(String::as_str)
+            .unwrap_or_default();
+        names
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// Namespaces that a guardrail selects now, or whose present configuration names it.
+    #[must_use]
+    pub fn namespaces_under(&self, guardrail: &Key) -> Vec<String> {
+        let object = self.guardrails.get(guardrail);
+        self.namespaces
+            .names("")
+            .into_iter()
+            .filter(|namespace| {
+                let key = Key {
+                    namespace: String::new(),
+                    name: namespace.clone(),
+                };
+                let labels = self.namespaces.get(&key);
+                let selected = object
+                    .as_ref()
+                    .zip(labels)
+                    .is_some_and(|(guardrail, namespace)| selects(guardrail, namespace.labels()) == Selects::Yes);
+                selected || self.published_guardrails(namespace).contains(&guardrail.name)
+            })
+            .collect()
+    }
+
+    /// Whether the operator keeps objects in the namespace: a guardrail selects it, or it has a policy.
+    #[must_use]
+    pub fn is_kept(&self, namespace: &str) -> bool {
+        !self.guardrails_of(namespace).is_empty() || !self.policies.names(namespace).is_empty()
+    }
+}
+
+/// Whether a guardrail selects a namespace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Selects {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// Its selector cannot be read.
+    Unreadable,
+}
+
+/// Whether the guardrail selects a namespace with these labels. No selector selects nothing, `{}` everything.
+#[must_use]
+pub fn selects(guardrail: &Parsed<MailGuardrail>, labels: &BTreeMap<String, String>) -> Selects {
+    let selector = match guardrail {
+        Parsed::Readable(guardrail) => Ok(guardrail.spec.namespace_selector.clone()),
+        Parsed::Unreadable(unreadable) => match unreadable.spec.get("namespaceSelector") {
+            None => Ok(None),
+            Some(selector) => serde_json::from_value::<LabelSelector>(selector.clone()).map(Some),
+        },
+    };
+    let Ok(selector) = selector else {
+        return Selects::Unreadable;
+    };
+    let Some(selector) = selector else { return Selects::No };
+    match Selector::try_from(selector) {
+        Ok(selector) if selector.matches(labels) => Selects::Yes,
+        Ok(_) => Selects::No,
+        Err(_) => Selects::Unreadable,
+    }
+}
+
+impl Scene {
+    /// The facts to compile.
+    #[must_use]
+    pub fn facts(&self) -> NamespaceFacts<'_> {
+        NamespaceFacts {
+            guardrails: self
+                .guardrails
+                .iter()
+                .map(|guardrail| guardrail_facts(guardrail))
+                .collect(),
+            accounts: self.accounts.iter().map(|account| account_facts(account)).collect(),
+            policies: self.policies.iter().map(|policy| self.policy_facts(policy)).collect(),
+            windows: self
+                .windows
+                .iter()
+                .filter_map(|window| window_facts(window.readable()?))
+                .collect(),
+            holds: Vec::new(),
+            clock: self.clock,
+            now: self.now,
+        }
+    }
+
+    /// One of its policies.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<&Arc<Parsed<MailPolicy>>> {
+        self.policies
+            .iter()
+            .find(|policy| policy.meta().name.as_deref() == Some(name))
+    }
+
+    /// Its policies.
+    #[must_use]
+    pub fn policies(&self) -> &[Arc<Parsed<MailPolicy>>] {
+        &self.policies
+    }
+
+    fn policy_facts<'a>(&self, policy: &'a Parsed<MailPolicy>) -> PolicyFacts<'a> {
+        let name = policy.meta().name.as_deref().unwrap_or_default();
+        let spec = match policy {
+            Parsed::Readable(policy) => Ok(&policy.spec),
+            Parsed::Unreadable(unreadable) => Err(unreadable.error.as_str()),
+        };
+        let deleting = policy.meta().deletion_timestamp.is_some();
+        PolicyFacts {
+            name,
+            spec,
+            deleting,
+            last_good: self.last_good.get(name).cloned(),
+        }
+    }
+}
+
+fn guardrail_facts(guardrail: &Parsed<MailGuardrail>) -> GuardrailFacts<'_> {
+    let name = guardrail.meta().name.as_deref().unwrap_or_default();
+    let spec = match guardrail {
+        Parsed::Readable(guardrail) => Ok(&guardrail.spec),
+        Parsed::Unreadable(unreadable) => Err(unreadable.error.as_str()),
+    };
+    GuardrailFacts { name, spec }
+}
+
+fn account_facts(account: &Parsed<SendingAccount>) -> (&str, AccountFacts<'_>) {
+    let facts = match account {
+        Parsed::Readable(account) => {
+            let quota = account.status.as_ref().and_then(|status| status.quota);
+            AccountFacts::Known {
+                spec: &account.spec,
+                quota,
+            }
+        }
+        Parsed::Unreadable(unreadable) => AccountFacts::Unreadable(&unreadable.error),
+    };
+    (account.meta().name.as_deref().unwrap_or_default(), facts)
+}
+
+/// What is known of a window; `None` before the API server has given it a time of creation.
+fn window_facts(window: &MailWindow) -> Option<WindowFacts> {
+    Some(WindowFacts {
+        name: window.metadata.name.clone()?,
+        created: window.metadata.creation_timestamp.as_ref()?.0,
+        policy: window.spec.policy_ref.name.clone(),
+        mode: window.spec.mode,
+        from: window.spec.from.0,
+        until: window.spec.until.0,
+        opened: window.status.as_ref().is_some_and(|status| status.opened.is_some()),
+    })
+}
