@@ -66,8 +66,8 @@ test-generated: crds ## crds/ is what the code generates
 	    exit 1; \
 	fi
 
-test-python: ## clients that we did not write
-	@if [ -x tests/python/run ]; then tests/python/run; fi
+test-python: test-build ## clients that we did not write
+	tests/python/run target/debug/mail-policy-operator
 
 test-rust: controlplane ## units, properties, the real API server
 	$(CARGO) test --locked

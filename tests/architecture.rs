@@ -125,22 +125,22 @@ fn a_module_without_a_line_is_refused() {
 }
 
 #[test]
-fn the_sdk_is_known_to_one_file() {
-    accepted("ses/aws.rs", "use aws_sdk_sesv2::Client;");
+fn the_sdk_is_known_to_one_module() {
+    accepted("ses/aws/mod.rs", "use aws_sdk_sesv2::Client;");
     refused(
         "ses/apply.rs",
         "use aws_sdk_sesv2::Client;",
-        "only src/ses/aws.rs knows the AWS SDK",
+        "only src/ses/aws/ knows the AWS SDK",
     );
     refused(
         "bin/mail-policy-operator.rs",
         "fn f() { aws_config::load(); }",
-        "only src/ses/aws.rs knows the AWS SDK",
+        "only src/ses/aws/ knows the AWS SDK",
     );
     refused(
         "ses/apply.rs",
         "use aws_sdk_sesv2 as sdk;",
-        "only src/ses/aws.rs knows the AWS SDK",
+        "only src/ses/aws/ knows the AWS SDK",
     );
 }
 

@@ -144,7 +144,7 @@ fn path(tokens: &[TokenTree]) -> (Vec<String>, &[TokenTree]) {
 /// Makes `self` and `super` paths from the crate.
 fn resolve(segments: &[String], module: &[String]) -> Vec<String> {
     let ups = segments.iter().take_while(|segment| *segment == "super").count();
-    let from_here = ups > 0 || segments[0] == "self";
+    let from_here = ups > 0 || segments.first().is_some_and(|first| first == "self");
     if !from_here {
         return segments.to_vec();
     }
