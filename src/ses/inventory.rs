@@ -117,3 +117,7 @@ pub fn defaults_by_set(records: &BTreeMap<Identity, IdentityRecord>) -> BTreeMap
     }
     by_set
 }
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

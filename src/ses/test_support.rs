@@ -1,14 +1,19 @@
 //! What the tests of this module share.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 pub(crate) mod fake;
+pub(crate) mod mock;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::arn::ArnBase;
+use super::arn::{Arn, ArnBase};
 use super::budget::{Budget, CircuitPolicy, NoMeter};
-use super::desired::{DesiredSet, Destination, EventType, SetOptions, Target};
-use super::name::{DestinationName, SetName};
+use super::desired::{
+    DesiredSet, DesiredTenant, Destination, EventType, ReputationPolicy, SetOptions, Target, TenantSending,
+};
+use super::name::{DestinationName, SetName, TenantName};
 use super::observed::{ObservedDestination, ObservedSet, SetRecord};
 use super::plan::{Consent, Context};
 use super::tags::Owner;
@@ -53,6 +58,23 @@ pub(crate) fn desired_set() -> DesiredSet {
         destinations: BTreeMap::from([(DestinationName::feedback(), feedback())]),
         tenant: None,
     }
+}
+
+/// A tenant with one identity.
+pub(crate) fn desired_tenant() -> DesiredTenant {
+    DesiredTenant {
+        name: TenantName::of_namespace("prod", "shop"),
+        owner: owner("shop", "shop"),
+        suppression: None,
+        reputation_policy: ReputationPolicy::Standard,
+        identities: BTreeSet::from([identity("example.com")]),
+        sending: TenantSending::Enabled,
+    }
+}
+
+/// The ARN of an identity.
+pub(crate) fn identity(name: &str) -> Arn {
+    arns().identity(name)
 }
 
 /// What stands where everything is as wanted.

@@ -12,12 +12,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::retry::RetryConfig;
-use aws_sdk_sesv2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 
 use super::client::{Connection, Role, Timeouts};
 use super::error::{ErrorKind, SesError, classify};
 
-/// The name of our sessions in CloudTrail.
+/// The name of our sessions in `CloudTrail`.
 const SESSION_NAME: &str = "mail-policy-operator";
 
 /// Reads one account and region. Cannot write.
@@ -113,8 +113,10 @@ where
     E: ProvideErrorMetadata + StdError + 'static,
     R: fmt::Debug + HttpStatus + 'static,
 {
-    let context = || DisplayErrorContext(error).to_string();
+    let chain = || sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let (kind, detail) = match error {
+        // The SDK counts an answer that it cannot parse among the errors of the service.
+        SdkError::ServiceError(service) if service.raw().status() < 300 => (ErrorKind::Unintelligible, chain()),
         SdkError::ServiceError(service) => {
             let message = service.err().message().unwrap_or_default();
             let kind = classify(service.err().code(), service.raw().status(), message);
@@ -122,23 +124,13 @@ where
         }
         SdkError::TimeoutError(_) => (ErrorKind::TimedOut, String::new()),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (ErrorKind::TimedOut, String::new()),
-        SdkError::DispatchFailure(failure) if failure.is_io() => {
-            let lost = is_answer_lost(error);
-            (
-                if lost {
-                    ErrorKind::AnswerLost
-                } else {
-                    ErrorKind::Unreachable
-                },
-                context(),
-            )
-        }
-        SdkError::DispatchFailure(_) if mentions_credentials(error) => (ErrorKind::Credentials, context()),
-        SdkError::DispatchFailure(_) => (ErrorKind::Unreachable, context()),
-        SdkError::ResponseError(response) if response.raw().status() >= 500 => (ErrorKind::Internal, context()),
-        SdkError::ResponseError(_) => (ErrorKind::Unintelligible, context()),
-        SdkError::ConstructionFailure(_) => (ErrorKind::BadRequest, context()),
-        _ => (ErrorKind::Unknown, context()),
+        SdkError::DispatchFailure(_) if is_answer_lost(error) => (ErrorKind::AnswerLost, chain()),
+        SdkError::DispatchFailure(_) if mentions_credentials(error) => (ErrorKind::Credentials, chain()),
+        SdkError::DispatchFailure(_) => (ErrorKind::Unreachable, chain()),
+        SdkError::ResponseError(response) if response.raw().status() >= 500 => (ErrorKind::Internal, chain()),
+        SdkError::ResponseError(_) => (ErrorKind::Unintelligible, chain()),
+        SdkError::ConstructionFailure(_) => (ErrorKind::BadRequest, chain()),
+        _ => (ErrorKind::Unknown, chain()),
     };
     SesError::new(operation, kind, &detail)
 }
@@ -182,3 +174,6 @@ fn is_answer_lost(error: &(dyn StdError + 'static)) -> bool {
 fn mentions_credentials(error: &(dyn StdError + 'static)) -> bool {
     sources(error).any(|source| source.to_string().to_lowercase().contains("credential"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,5 +256,8 @@ fn may_change(ownership: &Ownership, consent: Consent) -> Option<bool> {
 }
 
 #[cfg(test)]
-#[path = "set_tests.rs"]
+mod remembered_tests;
+#[cfg(test)]
 mod set_tests;
+#[cfg(test)]
+mod tenant_tests;
