@@ -3,4 +3,6 @@
 
 #[path = "controlplane/harness.rs"]
 mod harness;
+#[path = "controlplane/operator.rs"]
+mod operator;
 mod support;
