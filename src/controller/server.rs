@@ -85,7 +85,7 @@ mod tests {
     async fn metrics_are_in_prometheus_text() {
         let (status, text) = ask("/metrics", Readiness::waiting_for("nothing")).await;
         assert_eq!(
-            (status, text.contains("# TYPE mail_policy_ses_calls counter")),
+            (status, text.contains("# TYPE mail_policy_ses_circuit_open gauge")),
             (StatusCode::OK, true),
             "{text}"
         );
