@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::specs::KINDS;
 use crate::support::{ControlPlane, Options};
 
 fn folder() -> PathBuf {
@@ -27,7 +28,7 @@ fn folder() -> PathBuf {
 
 /// One of its own: the examples' names are fixed.
 #[tokio::test]
-async fn the_examples_are_applied_in_order_and_applied_again_change_nothing() {
+async fn the_examples_and_those_of_the_readme_are_accepted_and_change_nothing_when_applied_again() {
     let options = Options {
         controllers: Vec::new(),
         ..Options::default()
@@ -42,6 +43,15 @@ async fn the_examples_are_applied_in_order_and_applied_again_change_nothing() {
     let before = versions(&cluster).await;
     cluster.apply(&folder()).await.unwrap();
     assert_eq!(versions(&cluster).await, before);
+
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(blocks.len(), KINDS.len(), "one example a kind in README.md");
+    cluster.apply_yaml(&blocks.join("---\n")).await.unwrap();
 }
 
 async fn versions(cluster: &ControlPlane) -> String {
