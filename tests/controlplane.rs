@@ -7,6 +7,8 @@ mod crds;
 mod examples;
 #[path = "controlplane/harness.rs"]
 mod harness;
+#[path = "controlplane/operator.rs"]
+mod operator;
 #[path = "controlplane/rbac.rs"]
 mod rbac;
 #[path = "controlplane/specs.rs"]

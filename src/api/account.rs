@@ -17,7 +17,7 @@ use super::schema;
     derive = "PartialEq",
     doc = "One SES account in one region, described by the platform team. Guardrails give namespaces to it.",
     shortname = "sacc",
-    category = "mailpolicy",
+    category = "mail",
     printcolumn(name = "Region", type_ = "string", json_path = ".spec.region"),
     printcolumn(name = "Cluster-ID", type_ = "string", json_path = ".spec.clusterId"),
     printcolumn(name = "Enforcement", type_ = "string", json_path = ".status.enforcementStatus"),

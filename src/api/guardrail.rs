@@ -21,7 +21,7 @@ use super::{
     derive = "PartialEq",
     doc = "What a set of namespaces may do at most. Where several guardrails select a namespace, all of them hold.",
     shortname = "mgr",
-    category = "mailpolicy",
+    category = "mail",
     printcolumn(name = "Max-Mode", type_ = "string", json_path = ".spec.maxMode"),
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.accountRef.name"),
     printcolumn(name = "Enforcement", type_ = "string", json_path = ".spec.enforcement"),

@@ -23,7 +23,7 @@ use super::{Mode, schema};
     doc = "What mail of this namespace may do. Usually there is one; more, with match, where one feature's mail must have its own limits and be stopped alone.",
     shortname = "mp",
     shortname = "mpol",
-    category = "mailpolicy",
+    category = "mail",
     printcolumn(name = "Mode", type_ = "string", description = "the effective mode", json_path = ".status.mode"),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),

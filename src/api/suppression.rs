@@ -19,7 +19,7 @@ use super::{guardrail::SuppressionScope, policy::SuppressionReason, schema};
     doc = "Addresses and domains that must not be mailed, and entries to be taken off.",
     shortname = "ms",
     shortname = "msup",
-    category = "mailpolicy",
+    category = "mail",
     printcolumn(name = "Entries", type_ = "integer", json_path = ".status.entries"),
     printcolumn(name = "Applied", type_ = "integer", json_path = ".status.applied"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),

@@ -18,7 +18,7 @@ use super::{Mode, schema};
     derive = "PartialEq",
     doc = "Lifts a policy's mode from one moment to another, as far as the guardrails let it. Kept as a record.",
     shortname = "mw",
-    category = "mailpolicy",
+    category = "mail",
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyRef.name"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
     printcolumn(name = "From", type_ = "string", json_path = ".spec.from"),

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use mail_policy_operator::{api::crd, policy::SidecarConfig, simulator::cli as simulator};
+use mail_policy_operator::{api::crd, controller::run as operator, policy::SidecarConfig, simulator::cli as simulator};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +17,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The operator.
+    Run(operator::Args),
     /// Writes what is generated from the code: the custom resource definitions and the sidecar configuration's schema.
     Crds {
         /// The folder to write into.
@@ -36,6 +38,7 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
+        Command::Run(args) => run(args).await,
         Command::Crds { out } => write_crds(&out),
         Command::Simulator(args) => simulator::run(*args, shutdown()).await.map_err(Into::into),
     };
@@ -46,6 +49,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run(args: operator::Args) -> Result<(), Box<dyn std::error::Error>> {
+    let client = kube::Client::try_default().await?;
+    Ok(operator::run(args, client, shutdown()).await?)
 }
 
 fn write_crds(out: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {

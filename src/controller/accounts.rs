@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::world::Key;
+use futures::StreamExt;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{queue::KeyQueue, world::Key};
 use crate::{
     api::SendingAccountSpec,
     metrics::{Called, Metrics, OfPriority},
@@ -37,6 +40,8 @@ pub struct Account {
     pub budget: Budget,
     /// Which objects' plans may be at work.
     pub admission: Admission<Key>,
+    /// Queues the objects whose turn it is, as long as some version of the account is kept.
+    turns: Arc<AbortOnDropHandle<()>>,
     /// What its ARNs begin with.
     pub arns: ArnBase,
     /// What was listed last; `None` before the first listing.
@@ -51,6 +56,7 @@ impl Account {
         name: &str,
         spec: &SendingAccountSpec,
         metrics: &Arc<Metrics>,
+        queue: &KeyQueue<Key>,
         before: Option<&Self>,
     ) -> Result<Self, crate::ses::error::SesError> {
         let connection = connection(spec);
@@ -73,16 +79,26 @@ impl Account {
                 )
             }
         };
-        let admission = before.map_or_else(
-            || Admission::new(PLANS_AT_WORK, SLOT_KEPT),
-            |before| before.admission.clone(),
-        );
+        let (admission, turns) = match before {
+            Some(before) => (before.admission.clone(), Arc::clone(&before.turns)),
+            None => {
+                let admission = Admission::new(PLANS_AT_WORK, SLOT_KEPT);
+                let (mut freed, queue) = (admission.freed(), queue.clone());
+                let turns = async move {
+                    while let Some(key) = freed.next().await {
+                        queue.push(key);
+                    }
+                };
+                (admission, Arc::new(AbortOnDropHandle::new(tokio::spawn(turns))))
+            }
+        };
         Ok(Self {
             name: name.to_owned(),
             spec: spec.clone(),
             ses,
             budget,
             admission,
+            turns,
             arns,
             inventory: RwLock::default(),
             fresh: Mutex::default(),

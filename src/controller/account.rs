@@ -1,0 +1,274 @@
+//! The account controller: reaches SES, lists what stands there, seals identities, and says how the account does.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::controller::Action,
+};
+use serde_json::json;
+
+use super::{accounts::Account, context::Context, error::Error, world::Key};
+use crate::{
+    api::{
+        MANAGER, Parsed, SendingAccount, SendingAccountSpec, SendingAccountStatus,
+        account::{IdentityStatus, Isolation, Quota},
+        condition::{Finding, kind, merge},
+    },
+    clock,
+    metrics::OfKind,
+    ses::{
+        address::Identity,
+        budget::Priority,
+        inventory::{Inventory, Scope},
+        observed::AccountRecord,
+    },
+};
+
+/// Between two listings: what vanished is found within this time.
+pub const LIST_EVERY: Duration = Duration::from_mins(5);
+
+/// Reconciles one account.
+pub fn reconcile(
+    account: Arc<Parsed<SendingAccount>>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Error>> {
+    async move {
+        let key = Key::of(&*account);
+        let Parsed::Readable(object) = &*account else {
+            context.accounts.remove(&key.name);
+            return Ok(Action::await_change());
+        };
+        let observed = observe(&context, &key, &object.spec).await;
+        let findings = conditions(object, observed.as_ref());
+        let status = build_status(object, observed.as_ref().ok(), findings);
+        write_status(&context, object, &status).await?;
+        observed.map(|_| Action::requeue(LIST_EVERY))
+    }
+    .boxed()
+}
+
+/// What SES said of the account.
+struct Observed {
+    account: Arc<Account>,
+    record: AccountRecord,
+    inventory: Arc<Inventory>,
+}
+
+/// Reaches the account where it was not yet, asks how it does, and lists what stands.
+async fn observe(context: &Context, key: &Key, spec: &SendingAccountSpec) -> Result<Observed, Error> {
+    let before = context.accounts.get(&key.name);
+    let account = match before.filter(|account| account.spec == *spec) {
+        Some(account) => account,
+        None => {
+            let before = context.accounts.get(&key.name);
+            let account = Arc::new(
+                Account::connect(
+                    &key.name,
+                    spec,
+                    &context.metrics,
+                    &context.queues.policies,
+                    before.as_deref(),
+                )
+                .await?,
+            );
+            context.accounts.put(Arc::clone(&account));
+            account
+        }
+    };
+    let record = account
+        .budget
+        .spend(Priority::SpecChange, "GetAccount", account.ses.account())
+        .await?;
+    let first = account.inventory().is_none();
+    let priority = if first { Priority::SpecChange } else { Priority::Drift };
+    let scope = match spec.isolation {
+        Isolation::ConfigurationSet => Scope::WithoutTenants,
+        Isolation::Tenant => Scope::WithTenants,
+    };
+    let made_before = account.begin_listing();
+    let listed = match Inventory::list(account.reader(priority), scope).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            account.abandon_listing(made_before);
+            return Err(error.into());
+        }
+    };
+    let inventory = account.end_listing(listed);
+    concern(context, key, first, &inventory);
+    Ok(Observed {
+        account,
+        record,
+        inventory,
+    })
+}
+
+/// Policies of the account whose set the listing does not show; all of them after the first listing.
+fn concern(context: &Context, account: &Key, first: bool, inventory: &Inventory) {
+    for key in context.world.policies.keys() {
+        let Some(policy) = context.world.policies.get(&key) else {
+            continue;
+        };
+        let status = policy.readable().and_then(|policy| policy.status.as_ref());
+        let of_account = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
+        let vanished = status
+            .and_then(|status| status.ses.as_ref())
+            .is_some_and(|ses| !ses.applied.is_empty() && !inventory.sets.contains(&ses.configuration_set));
+        if of_account && (first || vanished) {
+            context.queues.policies.push(key);
+        }
+    }
+}
+
+fn conditions(object: &SendingAccount, observed: Result<&Observed, &Error>) -> Vec<Finding> {
+    match observed {
+        Ok(observed) => {
+            let missing: Vec<String> = identities(object, observed)
+                .into_iter()
+                .filter_map(|it| it.message)
+                .collect();
+            let ready = if missing.is_empty() {
+                Finding::yes(kind::READY, "Reached", "SES answers, and every identity may send")
+            } else {
+                Finding::yes(kind::READY, "IdentityUnverified", missing.join("; "))
+            };
+            vec![ready, healthy(&observed.record)]
+        }
+        Err(error) => {
+            let ready = Finding::no(kind::READY, error.reason(), error.to_string());
+            let stalled = error.retry() == crate::ses::error::Retry::UserMustMend;
+            let kind = if stalled { kind::STALLED } else { kind::RECONCILING };
+            let progress = Finding {
+                kind,
+                status: Some(true),
+                ..ready.clone()
+            };
+            vec![
+                ready,
+                progress,
+                Finding::unknown(kind::HEALTHY, "NotReached", "SES was not reached"),
+            ]
+        }
+    }
+}
+
+fn healthy(record: &AccountRecord) -> Finding {
+    match (record.enforcement.as_str(), record.sending) {
+        ("SHUTDOWN", _) => Finding::no(
+            kind::HEALTHY,
+            "Shutdown",
+            "AWS paused all sending of the account: answer the case in AWS Support",
+        ),
+        ("PROBATION", _) => Finding::no(
+            kind::HEALTHY,
+            "UnderReview",
+            "AWS has the account under review: answer the case in AWS Support",
+        ),
+        (_, false) => Finding::no(kind::HEALTHY, "SendingPaused", "the account-wide switch is off in SES"),
+        (_, true) => Finding::yes(kind::HEALTHY, "Healthy", "SES has nothing against the account"),
+    }
+}
+
+fn identities(object: &SendingAccount, observed: &Observed) -> Vec<IdentityStatus> {
+    let status = |identity: &crate::api::account::Identity| {
+        let listed = observed.inventory.identities.get(&Identity::new(identity.name.clone()));
+        let message = match listed {
+            None => Some(format!(
+                "{} does not exist in SES: create and verify it there",
+                shown(&identity.name)
+            )),
+            Some(listed) if !listed.verified => Some(format!("{} is not verified in SES", shown(&identity.name))),
+            Some(_) => None,
+        };
+        IdentityStatus {
+            name: shown(&identity.name),
+            verified: listed.is_some_and(|listed| listed.verified),
+            sealed: false,
+            message,
+        }
+    };
+    object.spec.identities.iter().map(status).collect()
+}
+
+/// An identity as a status shows it: of an address only the domain.
+fn shown(identity: &str) -> String {
+    identity
+        .split_once('@')
+        .map_or_else(|| identity.to_owned(), |(_, domain)| format!("a mailbox at {domain}"))
+}
+
+fn build_status(object: &SendingAccount, observed: Option<&Observed>, findings: Vec<Finding>) -> SendingAccountStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let now = Time(clock::now());
+    let conditions = merge(&before.conditions, findings, object.metadata.generation, &now);
+    let Some(observed) = observed else {
+        return SendingAccountStatus {
+            observed_generation: object.metadata.generation,
+            conditions,
+            ..before
+        };
+    };
+    let record = &observed.record;
+    let own = crate::ses::name::cluster_prefix(&object.spec.cluster_id);
+    let sets = observed
+        .inventory
+        .sets
+        .iter()
+        .filter(|name| name.starts_with(&own))
+        .count();
+    SendingAccountStatus {
+        observed_generation: object.metadata.generation,
+        conditions,
+        account_id: Some(observed.account.arns.account_id.clone()),
+        quota: Some(quota(record)),
+        enforcement_status: Some(record.enforcement.clone()),
+        sandbox: Some(!record.production),
+        sending_enabled: Some(record.sending),
+        identities: identities(object, observed),
+        configuration_sets: u32::try_from(sets).ok(),
+        last_observed: Some(now),
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // SES's counts of recipients are whole numbers far below 2^53.
+fn quota(record: &AccountRecord) -> Quota {
+    Quota {
+        max24_hours: record.max_24_hours as i64,
+        max_per_second: record.max_per_second,
+        sent_last24_hours: record.sent_24_hours as i64,
+    }
+}
+
+async fn write_status(context: &Context, object: &SendingAccount, status: &SendingAccountStatus) -> Result<(), Error> {
+    let unchanged = object.status.as_ref().is_some_and(|before| {
+        let last_observed = before.last_observed.clone();
+        *before
+            == SendingAccountStatus {
+                last_observed,
+                ..status.clone()
+            }
+    });
+    if unchanged {
+        return Ok(());
+    }
+    let patch = json!({
+        "apiVersion": SendingAccount::api_version(&()), "kind": SendingAccount::kind(&()),
+        "metadata": {"name": object.name_any()}, "status": status,
+    });
+    let api: Api<SendingAccount> = Api::all(context.client.clone());
+    api.patch_status(
+        &object.name_any(),
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(&patch),
+    )
+    .await?;
+    context
+        .metrics
+        .api_writes
+        .get_or_create(&OfKind { kind: "SendingAccount" })
+        .inc();
+    Ok(())
+}

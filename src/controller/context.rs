@@ -1,0 +1,138 @@
+//! What every reconciliation shares.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use kube::Client;
+
+use super::{
+    accounts::Accounts,
+    events::Events,
+    feed::Queues,
+    publish::Publisher,
+    skew::ClockTrust,
+    world::{Key, World},
+};
+use crate::{api::MailPolicyStatus, metrics::Metrics, policy::windows::Clock};
+
+/// What every reconciliation shares.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What it said last.
+    pub world: World,
+    /// What is to be reconciled.
+    pub queues: Queues,
+    /// SES, by account.
+    pub accounts: Accounts,
+    /// Writes configurations.
+    pub publisher: Publisher,
+    /// Events.
+    pub events: Events,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Whether windows may open.
+    pub clock: ClockTrust,
+    programmed: RwLock<HashMap<Key, bool>>,
+    doubted: Mutex<HashSet<Key>>,
+}
+
+impl Context {
+    /// A context that knows nothing yet.
+    #[must_use]
+    pub fn new(client: Client, world: World, publisher: Publisher, metrics: Arc<Metrics>, instance: &str) -> Self {
+        Self {
+            events: Events::new(client.clone(), instance),
+            client,
+            world,
+            queues: Queues::default(),
+            accounts: Accounts::default(),
+            publisher,
+            metrics,
+            clock: ClockTrust::default(),
+            programmed: RwLock::default(),
+            doubted: Mutex::default(),
+        }
+    }
+
+    /// Whether the clock may open windows.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock.get()
+    }
+
+    /// Whether SES stands so that mail of the policy may be sent: as this run left it, else as its status says.
+    #[must_use]
+    pub fn is_programmed(&self, policy: &Key) -> bool {
+        let known = self
+            .programmed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(policy)
+            .copied();
+        known.unwrap_or_else(|| {
+            let object = self.world.policies.get(policy);
+            let status = object.as_ref().and_then(|policy| policy.readable()?.status.as_ref());
+            status.is_some_and(was_programmed)
+        })
+    }
+
+    /// Notes whether SES stands so that mail of the policy may be sent.
+    pub fn note_programmed(&self, policy: &Key, programmed: bool) {
+        self.programmed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(policy.clone(), programmed);
+    }
+
+    /// The policy is gone.
+    pub fn forget_policy(&self, policy: &Key) {
+        self.programmed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(policy);
+        self.doubted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(policy);
+        self.accounts
+            .all()
+            .iter()
+            .for_each(|account| account.admission.forget(policy));
+    }
+
+    /// What stands in SES for the policy must be read, not remembered.
+    pub fn doubt(&self, policy: &Key) {
+        self.doubted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(policy.clone());
+    }
+
+    /// Whether what stands must be read.
+    #[must_use]
+    pub fn is_doubted(&self, policy: &Key) -> bool {
+        self.doubted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(policy)
+    }
+
+    /// What stands was read.
+    pub fn settle(&self, policy: &Key) {
+        self.doubted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(policy);
+    }
+}
+
+/// The set was left switched on, with all that belongs to it.
+fn was_programmed(status: &MailPolicyStatus) -> bool {
+    status
+        .ses
+        .as_ref()
+        .is_some_and(|ses| ses.applied.get("sending").is_some_and(|word| word == "on"))
+}

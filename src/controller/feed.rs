@@ -1,0 +1,306 @@
+//! From watches to stores and queues: which change concerns which objects.
+
+use std::{collections::BTreeSet, fmt::Debug, hash::Hash, sync::Arc};
+
+use futures::{StreamExt, TryStreamExt};
+use kube::{
+    Api, Resource, ResourceExt,
+    runtime::{WatchStreamExt, reflector::store::Writer, watcher},
+};
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use super::{
+    context::Context,
+    objects::digest,
+    queue::KeyQueue,
+    world::{Key, Shelf, mark},
+};
+use crate::{
+    api::{MailGuardrail, MailPolicy, MailSuppression, MailWindow, Parsed, SendingAccount},
+    metrics::OfKind,
+};
+
+/// Keys to reconcile, by kind.
+#[derive(Clone, Default)]
+pub struct Queues {
+    /// Accounts.
+    pub accounts: KeyQueue<Key>,
+    /// Guardrails.
+    pub guardrails: KeyQueue<Key>,
+    /// Namespaces, by name.
+    pub namespaces: KeyQueue<Key>,
+    /// Policies.
+    pub policies: KeyQueue<Key>,
+    /// Windows.
+    pub windows: KeyQueue<Key>,
+    /// Suppressions.
+    pub suppressions: KeyQueue<Key>,
+}
+
+/// A watch of one kind: its store's writer, and what its changes concern.
+pub struct Feed<K: Resource<DynamicType = ()> + Clone + 'static> {
+    /// The kind, for metrics.
+    pub kind: &'static str,
+    /// What to watch.
+    pub api: Api<K>,
+    /// How to watch it.
+    pub config: watcher::Config,
+    /// Fills the store.
+    pub writer: Writer<K>,
+    /// Where the store stands.
+    pub shelf: fn(&super::world::World) -> &Shelf<K>,
+    /// Cuts away what nobody reads, before the object is stored.
+    pub trim: fn(&mut K),
+    /// A mark of what matters in an object.
+    pub mark: fn(&K) -> u64,
+    /// Queues what a change concerns.
+    pub concerns: fn(&Context, &Key),
+}
+
+impl<K> Feed<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    /// Feeds the store until the watch ends, which it does not: it begins again after each error, waiting longer.
+    pub async fn run(mut self, context: Arc<Context>) {
+        let trim = self.trim;
+        let mut events = watcher(self.api.clone(), self.config.clone())
+            .modify(trim)
+            .default_backoff()
+            .boxed();
+        let mut listed = BTreeSet::new();
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => {
+                    self.writer.apply_watcher_event(&event);
+                    self.note(&context, event, &mut listed);
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    context
+                        .metrics
+                        .watch_errors
+                        .get_or_create(&OfKind { kind: self.kind })
+                        .inc();
+                    warn!(kind = self.kind, %error, "the watch broke and begins again");
+                }
+            }
+        }
+    }
+
+    fn note(&self, context: &Context, event: watcher::Event<K>, listed: &mut BTreeSet<Key>) {
+        let shelf = (self.shelf)(&context.world);
+        match event {
+            watcher::Event::Init => listed.clear(),
+            watcher::Event::InitApply(object) => {
+                let key = Key::of(&object);
+                if shelf.note(&key, (self.mark)(&object)) {
+                    (self.concerns)(context, &key);
+                }
+                listed.insert(key);
+            }
+            watcher::Event::InitDone => {
+                for gone in shelf.keys().difference(&std::mem::take(listed)) {
+                    shelf.forget(gone);
+                    (self.concerns)(context, gone);
+                }
+            }
+            watcher::Event::Apply(object) => {
+                let key = Key::of(&object);
+                if shelf.note(&key, (self.mark)(&object)) {
+                    (self.concerns)(context, &key);
+                }
+            }
+            watcher::Event::Delete(object) => {
+                let key = Key::of(&object);
+                shelf.forget(&key);
+                (self.concerns)(context, &key);
+            }
+        }
+    }
+}
+
+/// What of any object's metadata calls for a reconciliation: not the status, which is ours.
+fn intent(object: &impl Resource) -> impl Hash {
+    let meta = object.meta();
+    (
+        meta.uid.clone(),
+        meta.generation,
+        meta.deletion_timestamp.is_some(),
+        meta.annotations.clone(),
+        meta.finalizers.clone(),
+    )
+}
+
+/// Everything of a namespace.
+fn concern_namespace(context: &Context, namespace: &str) {
+    let key = |name: String| Key {
+        namespace: namespace.to_owned(),
+        name,
+    };
+    context.queues.namespaces.push(Key {
+        namespace: String::new(),
+        name: namespace.to_owned(),
+    });
+    context
+        .world
+        .policies
+        .names(namespace)
+        .into_iter()
+        .for_each(|name| context.queues.policies.push(key(name)));
+    context
+        .world
+        .windows
+        .names(namespace)
+        .into_iter()
+        .for_each(|name| context.queues.windows.push(key(name)));
+    context
+        .world
+        .suppressions
+        .names(namespace)
+        .into_iter()
+        .for_each(|name| context.queues.suppressions.push(key(name)));
+}
+
+pub(super) fn account_mark(account: &Parsed<SendingAccount>) -> u64 {
+    // The quota is the operator's own finding, and decides where nobody says ceilings.
+    let quota = account.readable().and_then(|account| account.status.as_ref()?.quota);
+    let quota = quota.map(|quota| (quota.max24_hours, quota.max_per_second.to_bits()));
+    mark((intent(account), quota))
+}
+
+pub(super) fn account_concerns(context: &Context, key: &Key) {
+    context.queues.accounts.push(key.clone());
+    for guardrail in context.world.guardrails.within("") {
+        let names_it = match &*guardrail {
+            Parsed::Readable(guardrail) => guardrail
+                .spec
+                .account_ref
+                .as_ref()
+                .is_some_and(|named| named.name == key.name),
+            Parsed::Unreadable(_) => true,
+        };
+        if names_it {
+            let namespaces = context.world.namespaces_under(&Key::of(&*guardrail));
+            namespaces
+                .iter()
+                .for_each(|namespace| concern_namespace(context, namespace));
+        }
+    }
+}
+
+pub(super) fn guardrail_mark(guardrail: &Parsed<MailGuardrail>) -> u64 {
+    mark(intent(guardrail))
+}
+
+pub(super) fn guardrail_concerns(context: &Context, key: &Key) {
+    context.queues.guardrails.push(key.clone());
+    let namespaces = context.world.namespaces_under(key);
+    namespaces
+        .iter()
+        .for_each(|namespace| concern_namespace(context, namespace));
+    // An account in use cannot be deleted: whoever names it has changed.
+    context
+        .world
+        .accounts
+        .keys()
+        .into_iter()
+        .for_each(|account| context.queues.accounts.push(account));
+}
+
+pub(super) fn policy_mark(policy: &Parsed<MailPolicy>) -> u64 {
+    mark(intent(policy))
+}
+
+pub(super) fn policy_concerns(context: &Context, key: &Key) {
+    context.queues.policies.push(key.clone());
+    context.queues.namespaces.push(Key {
+        namespace: String::new(),
+        name: key.namespace.clone(),
+    });
+    if context.world.policies.get(key).is_none() {
+        context.forget_policy(key);
+    }
+    for window in context.world.windows.within(&key.namespace) {
+        if window
+            .readable()
+            .is_none_or(|window| window.spec.policy_ref.name == key.name)
+        {
+            context.queues.windows.push(Key::of(&*window));
+        }
+    }
+}
+
+pub(super) fn window_mark(window: &Parsed<MailWindow>) -> u64 {
+    // That it was seen open decides while the clock is doubted.
+    let opened = window
+        .readable()
+        .is_some_and(|window| window.status.as_ref().is_some_and(|s| s.opened.is_some()));
+    mark((intent(window), opened))
+}
+
+pub(super) fn window_concerns(context: &Context, key: &Key) {
+    context.queues.windows.push(key.clone());
+    // Whose window it was is not known any more once it is gone: each policy looks again, which costs no call.
+    concern_namespace(context, &key.namespace);
+}
+
+pub(super) fn suppression_mark(suppression: &Parsed<MailSuppression>) -> u64 {
+    mark(intent(suppression))
+}
+
+pub(super) fn suppression_concerns(context: &Context, key: &Key) {
+    context.queues.suppressions.push(key.clone());
+    context.queues.namespaces.push(Key {
+        namespace: String::new(),
+        name: key.namespace.clone(),
+    });
+}
+
+pub(super) fn namespace_mark(namespace: &impl Resource) -> u64 {
+    mark((
+        namespace.meta().labels.clone(),
+        namespace.meta().deletion_timestamp.is_some(),
+    ))
+}
+
+pub(super) fn namespace_concerns(context: &Context, key: &Key) {
+    concern_namespace(context, &key.name);
+    context
+        .world
+        .guardrails
+        .keys()
+        .into_iter()
+        .for_each(|guardrail| context.queues.guardrails.push(guardrail));
+}
+
+/// Managed objects and lists: what they hold, by the digest that stands in for it.
+pub(super) fn digest_mark(object: &impl Resource) -> u64 {
+    mark((object.meta().uid.clone(), digest(object)))
+}
+
+pub(super) fn managed_concerns(context: &Context, key: &Key) {
+    context.queues.namespaces.push(Key {
+        namespace: String::new(),
+        name: key.namespace.clone(),
+    });
+}
+
+pub(super) fn list_concerns(context: &Context, key: &Key) {
+    concern_namespace(context, &key.namespace);
+}
+
+/// Takes away what nobody reads of an object.
+pub(super) fn trim<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+    if let Some(annotations) = &mut object.meta_mut().annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+/// As [`trim`], for objects of which only the labels matter.
+pub(super) fn trim_to_labels<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+    object.annotations_mut().clear();
+}

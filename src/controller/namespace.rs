@@ -1,0 +1,42 @@
+//! The namespace controller: every namespace that is selected has its configuration, with or without a policy.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, future::BoxFuture};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Resource, core::PartialObjectMeta, runtime::controller::Action};
+
+use super::{context::Context, error::Error, publish::scene, world::Key};
+use crate::{clock, metrics::Drift, policy::compile};
+
+/// Reconciles one namespace.
+pub fn reconcile(
+    namespace: Arc<PartialObjectMeta<Namespace>>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Error>> {
+    async move {
+        let name = Key::of(&*namespace).name;
+        if namespace.meta().deletion_timestamp.is_some() {
+            return Ok(Action::await_change());
+        }
+        if context.publisher.was_edited(&context, &name) {
+            context
+                .metrics
+                .drift
+                .get_or_create(&Drift { what: "managed-object" })
+                .inc();
+            let note = "an object that the operator keeps was edited by hand and is put back";
+            context
+                .events
+                .warning(&*namespace, "ManagedObjectEdited", note.to_owned())
+                .await;
+        }
+        context.publisher.publish(&context, &name).await?;
+        let compiled = compile(&scene(&context, &name, None).await?.facts());
+        let now = clock::now();
+        Ok(compiled
+            .next_change
+            .map_or_else(Action::await_change, |at| Action::requeue(clock::until(at, now))))
+    }
+    .boxed()
+}

@@ -1,0 +1,207 @@
+//! Makes SES stand as one policy wants it: remembered or read, planned, applied.
+
+use super::{accounts::Account, context::Context, error::Error, policy::remember_intent, world::Key};
+use crate::{
+    api::{MailPolicy, Mode, RECREATE, TAKE_OVER},
+    metrics::Drift,
+    policy::CompiledPolicy,
+    ses::{
+        apply::{ApplyError, apply},
+        budget::{Admitted, Priority},
+        desired::DesiredSet,
+        memory::SetMemory,
+        plan::{Consent, Context as PlanContext, Finding, Plan, plan_set, plan_set_change},
+    },
+};
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// SES stands as wanted, but for what the findings say.
+    Programmed {
+        /// What is to be remembered.
+        memory: SetMemory,
+        /// What no call mends.
+        findings: Vec<Finding>,
+        /// What was found changed and put right, for people; empty where nothing was.
+        drift: String,
+    },
+    /// The spec cannot be compiled: SES keeps what it has.
+    Kept,
+    /// Its turn has not come; it is reconciled anew then.
+    Parked(Priority),
+    /// The account cannot be reached yet.
+    AccountWaits,
+}
+
+/// What is known of the set before anything is asked.
+enum Standing {
+    Absent,
+    Remembered(SetMemory),
+    Unread,
+}
+
+/// Makes SES stand as the policy wants it.
+///
+/// # Errors
+/// What SES or the API server refused; what was done stands, and the next reconciliation reads it.
+pub async fn program(
+    context: &Context,
+    account: &Account,
+    key: &Key,
+    object: &MailPolicy,
+    policy: &CompiledPolicy,
+    desired: &DesiredSet,
+) -> Result<Outcome, Error> {
+    let remembered = remembered(object, desired);
+    let plan_context = plan_context(account, object);
+    let expected = remembered.clone();
+    let standing = standing(context, account, key, desired, remembered);
+    if let Standing::Remembered(memory) = &standing
+        && *memory == SetMemory::of(desired)
+    {
+        let (memory, findings, drift) = (memory.clone(), Vec::new(), String::new());
+        return Ok(Outcome::Programmed {
+            memory,
+            findings,
+            drift,
+        });
+    }
+    let priority = priority(&standing, policy, desired, context.is_doubted(key));
+    let Admitted::Now(_slot) = account.admission.admit(key, priority) else {
+        return Ok(Outcome::Parked(priority));
+    };
+    let doubted = context.is_doubted(key);
+    let plan = plan(account, desired, &standing, &plan_context, priority).await?;
+    if changes_switch(&plan) {
+        // The config first where something tightens; and what is meant, so that our own half-done work is known as such.
+        context.publisher.publish(context, &key.namespace).await?;
+        remember_intent(context, object, desired.sending).await?;
+    }
+    let applied = match apply(&plan, &*account.ses, &account.budget, priority).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            // What stands now must be read, whatever went wrong; only that costs no call where nothing was asked.
+            context.doubt(key);
+            if let ApplyError::Stale { .. } = &error {
+                account.note_set(desired.name.as_str());
+            }
+            return Err(error.into());
+        }
+    };
+    context.settle(key);
+    account.note_set(desired.name.as_str());
+    let drift = drift(context, &standing, expected.as_ref(), doubted, desired, &plan);
+    let paused = applied
+        .findings()
+        .iter()
+        .any(|finding| matches!(finding, Finding::SetPausedInSes { .. }));
+    let memory = SetMemory::of(desired);
+    let memory = if paused { memory.with_sending(false) } else { memory };
+    Ok(Outcome::Programmed {
+        memory,
+        findings: applied.findings().to_vec(),
+        drift,
+    })
+}
+
+/// What was found changed that was not ours: the set is gone, or differs from what it was left as.
+fn drift(
+    context: &Context,
+    standing: &Standing,
+    expected: Option<&SetMemory>,
+    doubted: bool,
+    desired: &DesiredSet,
+    plan: &Plan,
+) -> String {
+    let as_left = expected == Some(&SetMemory::of(desired));
+    let what = match standing {
+        Standing::Absent if expected.is_some() => "vanished",
+        Standing::Unread if doubted && as_left && !plan.is_empty() => "changed",
+        Standing::Absent | Standing::Unread | Standing::Remembered(_) => return String::new(),
+    };
+    context.metrics.drift.get_or_create(&Drift { what }).inc();
+    format!(
+        "{what} in SES; put right by: {}",
+        plan.to_string().trim_end().replace('\n', ", ")
+    )
+}
+
+/// What the status remembers of this very set.
+fn remembered(object: &MailPolicy, desired: &DesiredSet) -> Option<SetMemory> {
+    let ses = object.status.as_ref()?.ses.as_ref()?;
+    (ses.configuration_set == desired.name.as_str() && !ses.applied.is_empty()).then(|| ses.applied.clone().into())
+}
+
+fn standing(
+    context: &Context,
+    account: &Account,
+    key: &Key,
+    desired: &DesiredSet,
+    remembered: Option<SetMemory>,
+) -> Standing {
+    match (account.has_set(desired.name.as_str()), remembered) {
+        (false, _) if !context.is_doubted(key) => Standing::Absent,
+        (true, Some(memory)) if !context.is_doubted(key) => Standing::Remembered(memory),
+        (_, _) => Standing::Unread,
+    }
+}
+
+fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
+    let annotation = |name: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(name));
+    PlanContext {
+        arns: account.arns.clone(),
+        consent: Consent {
+            take_over: annotation(TAKE_OVER).is_some_and(|value| !value.is_empty()),
+            recreate: annotation(RECREATE).is_some_and(|value| value == "true"),
+        },
+        intended_sending: object
+            .status
+            .as_ref()
+            .and_then(|status| status.ses.as_ref()?.intended_sending),
+        default_of: std::collections::BTreeSet::new(),
+    }
+}
+
+fn priority(standing: &Standing, policy: &CompiledPolicy, desired: &DesiredSet, doubted: bool) -> Priority {
+    match (standing, policy.effective.mode.value) {
+        (Standing::Absent, _) => Priority::Creation,
+        (Standing::Remembered(memory), mode) if !desired.sending && memory.sending() == Some(true) => {
+            if mode == Mode::Paused {
+                Priority::Stop
+            } else {
+                Priority::Tighten
+            }
+        }
+        (Standing::Unread, _) if doubted => Priority::Drift,
+        (Standing::Remembered(_) | Standing::Unread, _) => Priority::SpecChange,
+    }
+}
+
+/// The plan, from what is remembered where that tells enough, else from what is read.
+async fn plan(
+    account: &Account,
+    desired: &DesiredSet,
+    standing: &Standing,
+    context: &PlanContext,
+    priority: Priority,
+) -> Result<Plan, Error> {
+    match standing {
+        Standing::Absent => return Ok(plan_set(desired, None, context)),
+        Standing::Remembered(memory) => {
+            if let Some(plan) = plan_set_change(desired, memory, context) {
+                return Ok(plan);
+            }
+        }
+        Standing::Unread => {}
+    }
+    let arns = desired.tenant.as_ref().map(|_| &account.arns);
+    let observed = account.reader(priority).set(&desired.name, arns).await?;
+    Ok(plan_set(desired, observed.as_ref(), context))
+}
+
+fn changes_switch(plan: &Plan) -> bool {
+    plan.steps()
+        .iter()
+        .any(|step| matches!(step, crate::ses::call::SesCall::PutSending { .. }))
+}

@@ -1,0 +1,390 @@
+//! Puts everything together: leadership, watches, reconciliations, servers.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use futures::future::BoxFuture;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api, Client, Resource,
+    api::PostParams,
+    runtime::{
+        reflector::{self, Store},
+        watcher,
+    },
+};
+use thiserror::Error;
+use tokio::{net::TcpListener, task::JoinSet};
+use tracing::{info, warn};
+
+use super::{
+    account,
+    context::Context,
+    engine,
+    feed::{self, Feed},
+    guardrail,
+    lease::Candidate,
+    namespace, objects, policy,
+    publish::Publisher,
+    server::{Readiness, router},
+    skew, window,
+    world::{Shelf, World},
+};
+use crate::{api::MANAGER, metrics::Metrics};
+
+/// The Secret with this installation's key, in the operator's namespace.
+pub const KEY_SECRET: &str = "mail-policy-operator-key";
+/// The Lease by which one replica leads.
+pub const LEASE_NAME: &str = "mail-policy-operator";
+/// Octets of the key.
+const KEY_BYTES: usize = 32;
+
+/// How the operator is started.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The namespace of the operator: its lease and its key are there.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "mail-policy-system")]
+    pub namespace: String,
+    /// The name of this replica; no two may have the same.
+    #[arg(long, env = "POD_NAME", default_value = MANAGER)]
+    pub instance: String,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+}
+
+/// Why the operator ended.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The API server cannot be reached or used.
+    #[error("Kubernetes: {0}")]
+    Kube(#[from] kube::Error),
+    /// The listener cannot be had.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The key's Secret is there and holds no key.
+    #[error("Secret `{KEY_SECRET}` has no key `key` of {KEY_BYTES} bytes: delete it, and hashes are made anew")]
+    KeyUnusable,
+    /// The lease was lost: another replica may lead.
+    #[error("the lease was lost; this replica stops and begins again")]
+    LeaseLost,
+    /// A task ended that never should.
+    #[error("a part of the operator ended: {0}")]
+    Ended(String),
+}
+
+/// Runs until `shutdown`; everything that writes stops with it, or with the lease.
+///
+/// # Errors
+/// [`RunError`] says why; whoever started the process starts it again.
+pub async fn run(args: Args, client: Client, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Readiness::waiting_for("the API server");
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| RunError::Listen(args.listen, error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| RunError::Listen(args.listen, error))?;
+    info!(%address, "serving /livez, /readyz and /metrics");
+    let serve = axum::serve(listener, router(Arc::clone(&metrics), readiness.clone()));
+    tokio::select! {
+        () = shutdown => Ok(()),
+        ended = serve => Err(RunError::Ended(format!("the server: {ended:?}"))),
+        ended = lead(&args, client, metrics, readiness) => ended,
+    }
+}
+
+/// Stands by, leads, and ends when the lease is lost: all tasks are dropped with this future.
+async fn lead(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Readiness) -> Result<(), RunError> {
+    readiness.set(None);
+    let candidate = Candidate::new(client.clone(), &args.namespace, LEASE_NAME, &args.instance);
+    let mut leadership = candidate.win().await;
+    metrics.leader.set(1);
+    let ended = tokio::select! {
+        () = leadership.lost() => Err(RunError::LeaseLost),
+        ended = work(args, client, Arc::clone(&metrics), readiness) => ended,
+    };
+    metrics.leader.set(0);
+    ended
+}
+
+async fn work(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Readiness) -> Result<(), RunError> {
+    let key = master_key(&client, &args.namespace).await?;
+    let mut feeds = Feeds::default();
+    let world = feeds.world();
+    let context = Arc::new(Context::new(
+        client,
+        world,
+        Publisher::new(key),
+        metrics,
+        &args.instance,
+    ));
+    let mut tasks = JoinSet::new();
+    for feed in feeds.start(&context) {
+        tasks.spawn(feed);
+    }
+    tasks.spawn(named("the clocks", skew::watch(Arc::clone(&context))));
+    // Nothing is reconciled before everything is known: a guardrail not seen yet would look like none.
+    for (what, ready) in listed(&context.world) {
+        readiness.set(Some(format!("the first list of {what}")));
+        if ready.await.is_err() {
+            return Err(RunError::Ended(format!("the watch of {what}")));
+        }
+    }
+    readiness.set(None);
+    info!("every kind is listed; reconciling");
+    for task in controllers(&context) {
+        tasks.spawn(task);
+    }
+    match tasks.join_next().await {
+        Some(Ok(name)) => Err(RunError::Ended(name.to_owned())),
+        Some(Err(error)) => Err(RunError::Ended(error.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// This installation's key, made where there is none.
+async fn master_key(client: &Client, namespace: &str) -> Result<Vec<u8>, RunError> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    loop {
+        if let Some(secret) = secrets.get_opt(KEY_SECRET).await? {
+            let key = secret.data.and_then(|mut data| data.remove("key")).map(|key| key.0);
+            return key.filter(|key| key.len() == KEY_BYTES).ok_or(RunError::KeyUnusable);
+        }
+        let key: [u8; KEY_BYTES] = rand::random();
+        let mut secret = Secret {
+            data: Some([("key".to_owned(), ByteString(key.to_vec()))].into()),
+            ..Secret::default()
+        };
+        secret.metadata.name = Some(KEY_SECRET.to_owned());
+        match secrets.create(&PostParams::default(), &secret).await {
+            Ok(_) => return Ok(key.to_vec()),
+            // Another replica made it meanwhile: that one is read.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                warn!("the key was made by another replica meanwhile");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+type Task = BoxFuture<'static, &'static str>;
+
+fn task(name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> Task {
+    Box::pin(named(name, task))
+}
+
+/// Starts a watch.
+type Start = Box<dyn FnOnce(&Arc<Context>) -> Task + Send>;
+
+/// Writers of every store, until they are given to their watches.
+#[derive(Default)]
+struct Feeds {
+    tasks: Vec<Start>,
+}
+
+impl Feeds {
+    #[allow(clippy::too_many_arguments)] // A table: each row is one watch, each column one argument.
+    fn shelf<K>(
+        &mut self,
+        kind: &'static str,
+        only: Option<&'static str>,
+        shelf: fn(&World) -> &Shelf<K>,
+        trim: fn(&mut K),
+        mark: fn(&K) -> u64,
+        concerns: fn(&Context, &super::world::Key),
+    ) -> Shelf<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    {
+        let (store, writer) = reflector::store();
+        self.tasks.push(Box::new(move |context: &Arc<Context>| {
+            let config = watcher::Config::default();
+            // By name, so that RBAC can allow these names alone.
+            let config = only.map_or(config.clone(), |name| config.fields(&format!("metadata.name={name}")));
+            let api = Api::all(context.client.clone());
+            let feed = Feed {
+                kind,
+                api,
+                config,
+                writer,
+                shelf,
+                trim,
+                mark,
+                concerns,
+            };
+            task(kind, feed.run(Arc::clone(context)))
+        }));
+        Shelf::new(store)
+    }
+
+    fn world(&mut self) -> World {
+        World {
+            namespaces: self.shelf(
+                "Namespace",
+                None,
+                |w| &w.namespaces,
+                feed::trim_to_labels,
+                feed::namespace_mark,
+                feed::namespace_concerns,
+            ),
+            accounts: self.shelf(
+                "SendingAccount",
+                None,
+                |w| &w.accounts,
+                feed::trim,
+                feed::account_mark,
+                feed::account_concerns,
+            ),
+            guardrails: self.shelf(
+                "MailGuardrail",
+                None,
+                |w| &w.guardrails,
+                feed::trim,
+                feed::guardrail_mark,
+                feed::guardrail_concerns,
+            ),
+            policies: self.shelf(
+                "MailPolicy",
+                None,
+                |w| &w.policies,
+                feed::trim,
+                feed::policy_mark,
+                feed::policy_concerns,
+            ),
+            windows: self.shelf(
+                "MailWindow",
+                None,
+                |w| &w.windows,
+                feed::trim,
+                feed::window_mark,
+                feed::window_concerns,
+            ),
+            suppressions: self.shelf(
+                "MailSuppression",
+                None,
+                |w| &w.suppressions,
+                feed::trim,
+                feed::suppression_mark,
+                feed::suppression_concerns,
+            ),
+            sidecar_configs: self.shelf(
+                "ConfigMap mail-sidecar",
+                Some(objects::SIDECAR_CONFIG),
+                |w| &w.sidecar_configs,
+                objects::keep_digest,
+                feed::digest_mark,
+                feed::managed_concerns,
+            ),
+            env_configs: self.shelf(
+                "ConfigMap mail-env",
+                Some(objects::ENV_CONFIG),
+                |w| &w.env_configs,
+                objects::keep_digest,
+                feed::digest_mark,
+                feed::managed_concerns,
+            ),
+            suppression_hashes: self.shelf(
+                "Secret mail-suppressions",
+                Some(objects::SUPPRESSION_HASHES),
+                |w| &w.suppression_hashes,
+                objects::keep_digest,
+                feed::digest_mark,
+                feed::managed_concerns,
+            ),
+            suppression_lists: self.shelf(
+                "Secret mail-suppression-list",
+                Some(objects::SUPPRESSION_LIST),
+                |w| &w.suppression_lists,
+                objects::keep_digest,
+                feed::digest_mark,
+                feed::list_concerns,
+            ),
+        }
+    }
+
+    fn start(self, context: &Arc<Context>) -> Vec<Task> {
+        self.tasks.into_iter().map(|start| start(context)).collect()
+    }
+}
+
+type Listed<'a> = (&'static str, BoxFuture<'a, Result<(), reflector::store::WriterDropped>>);
+
+/// When each kind is listed whole.
+fn listed(world: &World) -> Vec<Listed<'_>> {
+    fn of<K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static>(
+        store: &Store<K>,
+    ) -> BoxFuture<'_, Result<(), reflector::store::WriterDropped>> {
+        Box::pin(store.wait_until_ready())
+    }
+    vec![
+        ("Namespaces", of(world.namespaces.store())),
+        ("SendingAccounts", of(world.accounts.store())),
+        ("MailGuardrails", of(world.guardrails.store())),
+        ("MailPolicies", of(world.policies.store())),
+        ("MailWindows", of(world.windows.store())),
+        ("MailSuppressions", of(world.suppressions.store())),
+        ("ConfigMaps mail-sidecar", of(world.sidecar_configs.store())),
+        ("ConfigMaps mail-env", of(world.env_configs.store())),
+        ("Secrets mail-suppressions", of(world.suppression_hashes.store())),
+        ("Secrets mail-suppression-list", of(world.suppression_lists.store())),
+    ]
+}
+
+fn controllers(context: &Arc<Context>) -> Vec<Task> {
+    fn controller<K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static>(
+        kind: &'static str,
+        context: &Arc<Context>,
+        shelf: &Shelf<K>,
+        queue: fn(&Context) -> super::queue::KeyQueue<super::world::Key>,
+        reconcile: engine::Reconcile<K>,
+    ) -> Task {
+        let (store, queue, context) = (shelf.store().clone(), queue(context), Arc::clone(context));
+        task(kind, async move {
+            engine::run(kind, store, &queue, reconcile, context).await;
+        })
+    }
+    let world = &context.world;
+    vec![
+        controller(
+            "SendingAccount",
+            context,
+            &world.accounts,
+            |c| c.queues.accounts.clone(),
+            account::reconcile,
+        ),
+        controller(
+            "MailGuardrail",
+            context,
+            &world.guardrails,
+            |c| c.queues.guardrails.clone(),
+            guardrail::reconcile,
+        ),
+        controller(
+            "Namespace",
+            context,
+            &world.namespaces,
+            |c| c.queues.namespaces.clone(),
+            namespace::reconcile,
+        ),
+        controller(
+            "MailPolicy",
+            context,
+            &world.policies,
+            |c| c.queues.policies.clone(),
+            policy::reconcile,
+        ),
+        controller(
+            "MailWindow",
+            context,
+            &world.windows,
+            |c| c.queues.windows.clone(),
+            window::reconcile,
+        ),
+    ]
+}

@@ -1,0 +1,257 @@
+//! What a policy's status says. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::program::Outcome;
+use crate::{
+    api::{
+        MailPolicyStatus, SendingAccountSpec,
+        condition::{Finding, kind, merge},
+        policy::SesStatus,
+    },
+    policy::{CompiledNamespace, CompiledPolicy},
+    ses::{desired::DesiredSet, plan},
+};
+
+/// Everything that a status is made of.
+pub struct Facts<'a> {
+    /// The status before.
+    pub before: Option<&'a MailPolicyStatus>,
+    /// The generation of the spec that was compiled.
+    pub generation: Option<i64>,
+    /// The namespace.
+    pub namespace: &'a CompiledNamespace,
+    /// The policy.
+    pub policy: &'a CompiledPolicy,
+    /// The account in use.
+    pub account: Option<&'a SendingAccountSpec>,
+    /// The account's quota of a day.
+    pub quota_per_day: Option<i64>,
+    /// What SES shall hold.
+    pub desired: Option<&'a DesiredSet>,
+    /// The set's ARN.
+    pub arn: Option<String>,
+    /// What became of it in SES.
+    pub outcome: &'a Outcome,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// The status.
+#[must_use]
+pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
+    let before = facts.before.cloned().unwrap_or_default();
+    let mut findings = vec![
+        accepted(facts),
+        clamped(facts),
+        programmed(facts),
+        sending(facts),
+        quota(facts),
+    ];
+    findings.push(ready(facts, &findings));
+    findings.extend(kstatus(facts, &findings));
+    if let Outcome::Programmed { drift, .. } = facts.outcome
+        && !drift.is_empty()
+    {
+        findings.push(Finding::yes(kind::DRIFTED, "Corrected", drift.clone()));
+    }
+    MailPolicyStatus {
+        observed_generation: facts.generation,
+        conditions: merge(&before.conditions, findings, facts.generation, &Time(facts.now)),
+        mode: Some(facts.policy.effective.mode.value),
+        account: facts.namespace.account.as_ref().map(|account| account.value.clone()),
+        effective: facts.policy.effective.values(),
+        ceilings_enforced_by: Some("sidecar".to_owned()),
+        ses: ses(facts, before.ses),
+    }
+}
+
+fn ses(facts: &Facts<'_>, before: Option<SesStatus>) -> Option<SesStatus> {
+    let (Some(account), Some(desired)) = (facts.account, facts.desired) else {
+        return before;
+    };
+    let kept = before.filter(|before| before.configuration_set == desired.name.as_str());
+    let mut ses = SesStatus {
+        configuration_set: desired.name.to_string(),
+        arn: facts.arn.clone(),
+        region: account.region.clone(),
+        role: account.control_role.as_ref().map(|role| role.arn.clone()),
+        tenant: desired.tenant.as_ref().map(ToString::to_string),
+        intended_sending: kept.as_ref().and_then(|kept| kept.intended_sending),
+        applied: kept.map(|kept| kept.applied).unwrap_or_default(),
+    };
+    if let Outcome::Programmed { memory, findings, .. } = facts.outcome
+        && !findings
+            .iter()
+            .any(|finding| matches!(finding, plan::Finding::Refused { .. }))
+    {
+        ses.applied = memory.as_map().clone();
+        ses.intended_sending = Some(desired.sending);
+    }
+    Some(ses)
+}
+
+fn accepted(facts: &Facts<'_>) -> Finding {
+    if facts.policy.errors.is_empty() {
+        return Finding::yes(kind::ACCEPTED, "Accepted", "the spec is understood");
+    }
+    let errors: Vec<String> = facts.policy.errors.iter().map(ToString::to_string).collect();
+    Finding::no(kind::ACCEPTED, "SpecInvalid", errors.join("; "))
+}
+
+fn clamped(facts: &Facts<'_>) -> Finding {
+    if facts.policy.clamps.is_empty() {
+        return Finding::no(
+            kind::CLAMPED,
+            "WithinBounds",
+            "nothing of the spec is bounded by a guardrail",
+        );
+    }
+    let clamps: Vec<&str> = facts.policy.clamps.iter().map(|clamp| clamp.message.as_str()).collect();
+    Finding::yes(kind::CLAMPED, "BoundedByGuardrail", clamps.join("; "))
+}
+
+fn programmed(facts: &Facts<'_>) -> Finding {
+    match facts.outcome {
+        Outcome::Programmed { findings, .. } => match findings.iter().find(|finding| blocks(finding)) {
+            Some(finding) => Finding::no(kind::PROGRAMMED, finding.reason(), finding.to_string()),
+            None => Finding::yes(kind::PROGRAMMED, "Programmed", "SES stands as compiled"),
+        },
+        Outcome::Kept => Finding::no(
+            kind::PROGRAMMED,
+            "SpecInvalid",
+            "SES keeps what it has until the spec is mended",
+        ),
+        // Once programmed, waiting does not take it away.
+        Outcome::Parked(_) if was_programmed(facts) => Finding::yes(
+            kind::PROGRAMMED,
+            "ChangeWaits",
+            "SES stands as compiled before; a change waits for its turn",
+        ),
+        Outcome::Parked(priority) => Finding::no(
+            kind::PROGRAMMED,
+            "WaitsForBudget",
+            format!("waits for its turn among calls to SES, as {priority}"),
+        ),
+        Outcome::AccountWaits => match &facts.namespace.closed {
+            Some(closed) => Finding::no(kind::PROGRAMMED, closed.reason(), closed.to_string()),
+            None if was_programmed(facts) => Finding::yes(
+                kind::PROGRAMMED,
+                "AccountWaits",
+                "SES was left as compiled; the account is being read",
+            ),
+            None => Finding::no(
+                kind::PROGRAMMED,
+                "AccountWaits",
+                "the SendingAccount is not ready: see its conditions",
+            ),
+        },
+    }
+}
+
+/// Findings that mean SES does not stand as compiled.
+fn blocks(finding: &plan::Finding) -> bool {
+    match finding {
+        plan::Finding::Refused { .. }
+        | plan::Finding::RecreateNeeded { .. }
+        | plan::Finding::DefaultOfIdentities { .. }
+        | plan::Finding::TooManyDestinations { .. } => true,
+        plan::Finding::SetPausedInSes { .. }
+        | plan::Finding::TenantPausedInSes { .. }
+        | plan::Finding::TenantDisabledByAws { .. }
+        | plan::Finding::TenantReinstated { .. }
+        | plan::Finding::IdentityHasDefault { .. }
+        | plan::Finding::EntriesKept { .. } => false,
+    }
+}
+
+fn was_programmed(facts: &Facts<'_>) -> bool {
+    let ses = facts.before.and_then(|before| before.ses.as_ref());
+    ses.zip(facts.desired)
+        .is_some_and(|(ses, desired)| ses.configuration_set == desired.name.as_str() && !ses.applied.is_empty())
+}
+
+fn sending(facts: &Facts<'_>) -> Finding {
+    let mode = facts.policy.effective.mode.value;
+    if let Outcome::Programmed { findings, .. } = facts.outcome
+        && let Some(paused) = findings
+            .iter()
+            .find(|finding| matches!(finding, plan::Finding::SetPausedInSes { .. }))
+    {
+        return Finding::no(kind::SENDING_ENABLED, paused.reason(), paused.to_string());
+    }
+    if mode.needs_sending() {
+        Finding::yes(kind::SENDING_ENABLED, "ModeSends", format!("mode {mode} sends"))
+    } else {
+        let from = facts.policy.effective.mode.from_words().join(", ");
+        Finding::no(
+            kind::SENDING_ENABLED,
+            "ModeDoesNotSend",
+            format!("mode {mode} does not send ({from})"),
+        )
+    }
+}
+
+fn quota(facts: &Facts<'_>) -> Finding {
+    let Some(quota) = facts.quota_per_day else {
+        return Finding::unknown(
+            kind::WITHIN_QUOTA,
+            "QuotaUnknown",
+            "SES was not asked for the account's quota yet",
+        );
+    };
+    let policy = facts.policy.effective.recipients.value.per_day();
+    let namespace = facts
+        .namespace
+        .bounds
+        .recipients
+        .as_ref()
+        .and_then(|limits| limits.value.per_day());
+    let most = [policy, namespace].into_iter().flatten().min();
+    match (most, u64::try_from(quota)) {
+        (Some(most), Ok(quota)) if most > quota => Finding::no(
+            kind::WITHIN_QUOTA,
+            "CeilingsExceedQuota",
+            format!("ceilings allow {most} recipients a day, the account's quota is {quota}: SES refuses the rest"),
+        ),
+        _ => Finding::yes(
+            kind::WITHIN_QUOTA,
+            "WithinQuota",
+            "ceilings are within the account's quota",
+        ),
+    }
+}
+
+/// What the spec asks is in force, as far as it may be.
+fn ready(facts: &Facts<'_>, findings: &[Finding]) -> Finding {
+    if let Some(closed) = &facts.namespace.closed {
+        return Finding::no(kind::READY, closed.reason(), closed.to_string());
+    }
+    let broken = findings
+        .iter()
+        .find(|finding| matches!(finding.kind, kind::ACCEPTED | kind::PROGRAMMED) && finding.status != Some(true));
+    match broken {
+        Some(broken) => Finding::no(kind::READY, broken.reason, broken.message.clone()),
+        None => {
+            let mode = facts.policy.effective.mode.value;
+            Finding::yes(kind::READY, "InForce", format!("mode {mode} is in force"))
+        }
+    }
+}
+
+/// `Stalled` where only a person can mend it, `Reconciling` where the operator goes on by itself.
+fn kstatus(facts: &Facts<'_>, findings: &[Finding]) -> Option<Finding> {
+    let ready = findings.iter().find(|finding| finding.kind == kind::READY)?;
+    if ready.status == Some(true) {
+        return None;
+    }
+    let by_itself = matches!(facts.outcome, Outcome::Parked(_))
+        || (matches!(facts.outcome, Outcome::AccountWaits) && facts.namespace.closed.is_none());
+    let kind = if by_itself { kind::RECONCILING } else { kind::STALLED };
+    Some(Finding {
+        kind,
+        status: Some(true),
+        ..ready.clone()
+    })
+}
