@@ -438,6 +438,9 @@ pub struct SesStatus {
     /// The tenant's name, with Tenant isolation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// What of the tenant was applied: a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_applied: Option<String>,
     /// The sending switch as it was last intended; written before SES is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended_sending: Option<bool>,

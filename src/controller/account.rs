@@ -11,10 +11,16 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{accounts::Account, context::Context, error::Error, world::Key};
+use super::{
+    accounts::Account,
+    context::Context,
+    error::Error,
+    seals::{self, Seals},
+    world::Key,
+};
 use crate::{
     api::{
-        MANAGER, Parsed, SendingAccount, SendingAccountSpec, SendingAccountStatus,
+        MANAGER, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
         condition::{Finding, kind, merge},
     },
@@ -25,6 +31,7 @@ use crate::{
         budget::Priority,
         inventory::{Inventory, Scope},
         observed::AccountRecord,
+        plan::Consent,
     },
 };
 
@@ -42,7 +49,7 @@ pub fn reconcile(
             context.accounts.remove(&key.name);
             return Ok(Action::await_change());
         };
-        let observed = observe(&context, &key, &object.spec).await;
+        let observed = observe(&context, &key, object).await;
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
@@ -56,10 +63,12 @@ struct Observed {
     account: Arc<Account>,
     record: AccountRecord,
     inventory: Arc<Inventory>,
+    seals: Seals,
 }
 
 /// Reaches the account where it was not yet, asks how it does, and lists what stands.
-async fn observe(context: &Context, key: &Key, spec: &SendingAccountSpec) -> Result<Observed, Error> {
+async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Result<Observed, Error> {
+    let spec = &object.spec;
     let before = context.accounts.get(&key.name);
     let account = match before.filter(|account| account.spec == *spec) {
         Some(account) => account,
@@ -99,11 +108,21 @@ async fn observe(context: &Context, key: &Key, spec: &SendingAccountSpec) -> Res
     };
     let inventory = account.end_listing(listed);
     concern(context, key, first, &inventory);
+    let seals = seals::settle(&account, object, consent(object), !first).await?;
     Ok(Observed {
         account,
         record,
         inventory,
+        seals,
     })
+}
+
+/// What a person agreed to, by an annotation.
+fn consent(object: &SendingAccount) -> Consent {
+    Consent {
+        take_over: object.annotations().contains_key(TAKE_OVER),
+        recreate: false,
+    }
 }
 
 /// Policies of the account whose set the listing does not show; all of them after the first listing.
@@ -183,18 +202,19 @@ fn identities(object: &SendingAccount, observed: &Observed) -> Vec<IdentityStatu
             Some(listed) if !listed.verified => Some(format!("{} is not verified in SES", shown(&identity.name))),
             Some(_) => None,
         };
+        let (sealed, unsealed) = observed.seals.get(&identity.name).cloned().unwrap_or_default();
         IdentityStatus {
             name: shown(&identity.name),
             verified: listed.is_some_and(|listed| listed.verified),
-            sealed: false,
-            message,
+            sealed,
+            message: message.or(unsealed),
         }
     };
     object.spec.identities.iter().map(status).collect()
 }
 
 /// An identity as a status shows it: of an address only the domain.
-fn shown(identity: &str) -> String {
+pub(super) fn shown(identity: &str) -> String {
     identity
         .split_once('@')
         .map_or_else(|| identity.to_owned(), |(_, domain)| format!("a mailbox at {domain}"))

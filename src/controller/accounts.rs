@@ -19,6 +19,7 @@ use crate::{
         budget::{Admission, Budget, CircuitPolicy, Meter, Priority, Rate},
         client::{Connection, Role, Timeouts, WriteSes},
         inventory::Inventory,
+        name::TenantName,
         read::Reader,
     },
 };
@@ -46,6 +47,8 @@ pub struct Account {
     pub arns: ArnBase,
     /// What was listed last; `None` before the first listing.
     inventory: RwLock<Option<Arc<Inventory>>>,
+    /// The namespaces' tenants, one at a time each.
+    pub tenants: Tenants,
     /// Sets that were made since the last listing began, which it may have missed.
     fresh: Mutex<BTreeSet<String>>,
 }
@@ -101,6 +104,7 @@ impl Account {
             turns,
             arns,
             inventory: RwLock::default(),
+            tenants: Tenants::default(),
             fresh: Mutex::default(),
         })
     }
@@ -141,6 +145,17 @@ impl Account {
         }
     }
 
+    /// Notes that the tenant is gone.
+    pub fn note_tenant_gone(&self, name: &str) {
+        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inventory) = inventory
+            .as_mut()
+            .filter(|inventory| inventory.tenants.contains_key(name))
+        {
+            Arc::make_mut(inventory).tenants.remove(name);
+        }
+    }
+
     /// A listing begins: what is made from now on is kept beside it.
     #[must_use]
     pub fn begin_listing(&self) -> BTreeSet<String> {
@@ -175,6 +190,22 @@ pub fn connection(spec: &SendingAccountSpec) -> Connection {
             external_id: role.external_id.clone(),
         }),
         timeouts: Timeouts::default(),
+    }
+}
+
+/// Tenants at work on one at a time each, with what each was last left as by this run.
+#[derive(Default)]
+pub struct Tenants(Mutex<HashMap<TenantName, Turn>>);
+
+/// One tenant's turn: the hash of what it was left as, `None` where this run has not settled it.
+pub type Turn = Arc<tokio::sync::Mutex<Option<String>>>;
+
+impl Tenants {
+    /// The turn of one tenant.
+    #[must_use]
+    pub fn turn(&self, name: &TenantName) -> Turn {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(name.clone()).or_default())
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     program::{Outcome, program},
     publish::{account_spec, scene},
     status::{self, Facts},
+    tenant,
     world::Key,
 };
 use crate::{
@@ -99,10 +100,10 @@ async fn settle(
     };
     let outcome = program(context, &account, key, object, compiled, &desired).await?;
     if let Outcome::Programmed { memory, findings, .. } = &outcome {
-        let refused = findings
+        let may_send = !findings
             .iter()
-            .any(|finding| finding.reason() == "NotOurs" || finding.reason() == "TooManyDestinations");
-        context.note_programmed(key, !refused && memory.sending() == Some(true));
+            .any(|finding| status::blocks(finding) || status::pauses(finding));
+        context.note_programmed(key, may_send && memory.sending() == Some(true));
     }
     Ok(outcome)
 }
@@ -305,6 +306,12 @@ async fn remove(
     }
     if removal == Removal::Delete {
         account.note_gone(set.as_str());
+        for finding in tenant::remove(context, account, key).await? {
+            context
+                .events
+                .warning(policy, finding.reason(), finding.to_string())
+                .await;
+        }
     }
     Ok(true)
 }

@@ -1,6 +1,13 @@
 //! Makes SES stand as one policy wants it: remembered or read, planned, applied.
 
-use super::{accounts::Account, context::Context, error::Error, policy::remember_intent, world::Key};
+use super::{
+    accounts::Account,
+    context::Context,
+    error::Error,
+    policy::remember_intent,
+    tenant::{self, Tenant},
+    world::Key,
+};
 use crate::{
     api::{MailPolicy, Mode, RECREATE, TAKE_OVER},
     metrics::Drift,
@@ -21,6 +28,8 @@ pub enum Outcome {
     Programmed {
         /// What is to be remembered.
         memory: SetMemory,
+        /// What of the tenant is to be remembered.
+        tenant: Option<String>,
         /// What no call mends.
         findings: Vec<Finding>,
         /// What was found changed and put right, for people; empty where nothing was.
@@ -57,14 +66,22 @@ pub async fn program(
     let plan_context = plan_context(account, object);
     let expected = remembered.clone();
     let standing = standing(context, account, key, desired, remembered);
-    if let Standing::Remembered(memory) = &standing
+    let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
+    let tenant = tenant::known(
+        context,
+        account,
+        &key.namespace,
+        ses.and_then(|ses| ses.tenant_applied.as_ref()),
+    )
+    .await;
+    if let (Standing::Remembered(memory), Some(tenant)) = (&standing, &tenant)
         && *memory == SetMemory::of(desired)
     {
-        let (memory, findings, drift) = (memory.clone(), Vec::new(), String::new());
         return Ok(Outcome::Programmed {
-            memory,
-            findings,
-            drift,
+            memory: memory.clone(),
+            tenant: tenant.applied.clone(),
+            findings: Vec::new(),
+            drift: String::new(),
         });
     }
     let priority = priority(&standing, policy, desired, context.is_doubted(key));
@@ -72,6 +89,14 @@ pub async fn program(
         return Ok(Outcome::Parked(priority));
     };
     let doubted = context.is_doubted(key);
+    // A set belongs to a tenant that stands.
+    let Tenant {
+        applied: tenant,
+        findings: of_tenant,
+    } = match tenant {
+        Some(tenant) => tenant,
+        None => tenant::settle(context, account, &key.namespace, plan_context.consent, priority).await?,
+    };
     let plan = plan(account, desired, &standing, &plan_context, priority).await?;
     if changes_switch(&plan) {
         // The config first where something tightens; and what is meant, so that our own half-done work is known as such.
@@ -98,9 +123,12 @@ pub async fn program(
         .any(|finding| matches!(finding, Finding::SetPausedInSes { .. }));
     let memory = SetMemory::of(desired);
     let memory = if paused { memory.with_sending(false) } else { memory };
+    let mut findings = applied.findings().to_vec();
+    findings.extend(of_tenant);
     Ok(Outcome::Programmed {
         memory,
-        findings: applied.findings().to_vec(),
+        tenant,
+        findings,
         drift,
     })
 }

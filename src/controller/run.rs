@@ -19,9 +19,9 @@ use tracing::{info, warn};
 use super::{
     account,
     context::Context,
-    engine,
+    drift, engine,
     feed::{self, Feed},
-    guardrail,
+    gauges, guardrail,
     lease::Candidate,
     namespace, objects, policy,
     publish::Publisher,
@@ -50,6 +50,9 @@ pub struct Args {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// How often one policy of each account is compared with SES, option by option.
+    #[arg(long, env = "READ_EVERY", default_value = "30s")]
+    pub read_every: kube::core::Duration,
 }
 
 /// Why the operator ended.
@@ -124,6 +127,11 @@ async fn work(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Rea
         tasks.spawn(feed);
     }
     tasks.spawn(named("the clocks", skew::watch(Arc::clone(&context))));
+    tasks.spawn(named("the gauges", gauges::watch(Arc::clone(&context))));
+    tasks.spawn(named(
+        "the rotating reader",
+        drift::rotate_reads(Arc::clone(&context), args.read_every.into()),
+    ));
     // Nothing is reconciled before everything is known: a guardrail not seen yet would look like none.
     for (what, ready) in listed(&context.world) {
         readiness.set(Some(format!("the first list of {what}")));

@@ -78,15 +78,22 @@ fn ses(facts: &Facts<'_>, before: Option<SesStatus>) -> Option<SesStatus> {
         region: account.region.clone(),
         role: account.control_role.as_ref().map(|role| role.arn.clone()),
         tenant: desired.tenant.as_ref().map(ToString::to_string),
+        tenant_applied: kept.as_ref().and_then(|kept| kept.tenant_applied.clone()),
         intended_sending: kept.as_ref().and_then(|kept| kept.intended_sending),
         applied: kept.map(|kept| kept.applied).unwrap_or_default(),
     };
-    if let Outcome::Programmed { memory, findings, .. } = facts.outcome
+    if let Outcome::Programmed {
+        memory,
+        tenant,
+        findings,
+        ..
+    } = facts.outcome
         && !findings
             .iter()
             .any(|finding| matches!(finding, plan::Finding::Refused { .. }))
     {
         ses.applied = memory.as_map().clone();
+        ses.tenant_applied.clone_from(tenant);
         ses.intended_sending = Some(desired.sending);
     }
     Some(ses)
@@ -150,8 +157,20 @@ fn programmed(facts: &Facts<'_>) -> Finding {
     }
 }
 
+/// Findings that mean SES takes no mail, by somebody's will: respected until it is ended in SES.
+#[must_use]
+pub fn pauses(finding: &plan::Finding) -> bool {
+    matches!(
+        finding,
+        plan::Finding::SetPausedInSes { .. }
+            | plan::Finding::TenantPausedInSes { .. }
+            | plan::Finding::TenantDisabledByAws { .. }
+    )
+}
+
 /// Findings that mean SES does not stand as compiled.
-fn blocks(finding: &plan::Finding) -> bool {
+#[must_use]
+pub fn blocks(finding: &plan::Finding) -> bool {
     match finding {
         plan::Finding::Refused { .. }
         | plan::Finding::RecreateNeeded { .. }
@@ -175,9 +194,7 @@ fn was_programmed(facts: &Facts<'_>) -> bool {
 fn sending(facts: &Facts<'_>) -> Finding {
     let mode = facts.policy.effective.mode.value;
     if let Outcome::Programmed { findings, .. } = facts.outcome
-        && let Some(paused) = findings
-            .iter()
-            .find(|finding| matches!(finding, plan::Finding::SetPausedInSes { .. }))
+        && let Some(paused) = findings.iter().find(|finding| pauses(finding))
     {
         return Finding::no(kind::SENDING_ENABLED, paused.reason(), paused.to_string());
     }
