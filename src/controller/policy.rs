@@ -15,6 +15,7 @@ use super::{
     context::Context,
     desired::{desired_set, owner},
     error::{Error, is_not_found},
+    finalizer,
     program::{Outcome, program},
     publish::{account_spec, scene},
     status::{self, Facts},
@@ -34,9 +35,6 @@ use crate::{
     },
 };
 
-/// Keeps a policy until what it made in SES is settled.
-const FINALIZER: &str = "mailpolicy.dev/ses";
-
 /// Reconciles one policy.
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
@@ -49,7 +47,7 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         if policy.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &policy, &namespace, compiled).await;
         }
-        ensure_finalizer(&context, &policy).await?;
+        finalizer::ensure(&context, &*policy).await?;
         // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
         let Parsed::Readable(object) = &*policy else {
             context.publisher.publish(&context, &key.namespace).await?;
@@ -197,37 +195,6 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
     }
 }
 
-async fn ensure_finalizer(context: &Context, policy: &Parsed<MailPolicy>) -> Result<(), Error> {
-    if policy.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
-        return Ok(());
-    }
-    let mut finalizers = policy.finalizers().to_vec();
-    finalizers.push(FINALIZER.to_owned());
-    write_finalizers(context, policy, &finalizers).await
-}
-
-async fn write_finalizers(context: &Context, policy: &Parsed<MailPolicy>, finalizers: &[String]) -> Result<(), Error> {
-    // The version makes a change by another controller meanwhile a conflict.
-    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": policy.resource_version()}});
-    let namespace = policy.namespace().unwrap_or_default();
-    let api: Api<kube::core::PartialObjectMeta<MailPolicy>> = Api::namespaced(context.client.clone(), &namespace);
-    match api
-        .patch_metadata(&policy.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-    {
-        Err(error) if is_not_found(&error) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            context
-                .metrics
-                .api_writes
-                .get_or_create(&OfKind { kind: "MailPolicy" })
-                .inc();
-            Ok(())
-        }
-    }
-}
-
 /// The policy goes: nothing may be sent, then SES is settled, then the policy is let go. Needs no valid spec.
 async fn leave(
     context: &Context,
@@ -236,7 +203,7 @@ async fn leave(
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
 ) -> Result<Action, Error> {
-    if !policy.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+    if !finalizer::is_on(policy) {
         return Ok(Action::await_change());
     }
     context.publisher.publish(context, &key.namespace).await?;
@@ -261,13 +228,7 @@ async fn leave(
         }
         None => {}
     }
-    let others: Vec<String> = policy
-        .finalizers()
-        .iter()
-        .filter(|finalizer| *finalizer != FINALIZER)
-        .cloned()
-        .collect();
-    write_finalizers(context, policy, &others).await?;
+    finalizer::remove(context, policy).await?;
     Ok(Action::await_change())
 }
 

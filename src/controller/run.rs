@@ -26,7 +26,7 @@ use super::{
     namespace, objects, policy,
     publish::Publisher,
     server::{Readiness, router},
-    skew, window,
+    skew, suppression, window,
     world::{Shelf, World},
 };
 use crate::{api::MANAGER, metrics::Metrics};
@@ -386,6 +386,13 @@ fn controllers(context: &Arc<Context>) -> Vec<Task> {
             &world.policies,
             |c| c.queues.policies.clone(),
             policy::reconcile,
+        ),
+        controller(
+            "MailSuppression",
+            context,
+            &world.suppressions,
+            |c| c.queues.suppressions.clone(),
+            suppression::reconcile,
         ),
         controller(
             "MailWindow",
