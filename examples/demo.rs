@@ -261,11 +261,13 @@ async fn operator(cluster: &ControlPlane) -> Result<Process> {
         .await?;
     let kubeconfig = kubeconfig.to_string_lossy().into_owned();
     let arguments = ["run", "--listen", "127.0.0.1:0", "--instance", "demo"].map(ToOwned::to_owned);
+    let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
     let environment = [
         ("KUBECONFIG", kubeconfig.as_str()),
         ("AWS_ACCESS_KEY_ID", "simulator"),
         ("AWS_SECRET_ACCESS_KEY", "simulator"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("RUST_LOG", log.as_str()),
     ];
     cluster.run("operator", &program()?, &arguments, &environment)
 }

@@ -11,11 +11,16 @@ use super::{
     accounts::Accounts,
     events::Events,
     feed::Queues,
+    latest::Latest,
     publish::Publisher,
     skew::ClockTrust,
     world::{Key, World},
 };
-use crate::{api::MailPolicyStatus, metrics::Metrics, policy::windows::Clock};
+use crate::{
+    api::{MailPolicy, MailPolicyStatus},
+    metrics::Metrics,
+    policy::windows::Clock,
+};
 
 /// What every reconciliation shares.
 pub struct Context {
@@ -35,6 +40,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Whether windows may open.
     pub clock: ClockTrust,
+    /// Policies written and not seen again yet.
+    pub written: Latest<MailPolicy>,
     programmed: RwLock<HashMap<Key, bool>>,
     doubted: Mutex<HashSet<Key>>,
 }
@@ -52,6 +59,7 @@ impl Context {
             publisher,
             metrics,
             clock: ClockTrust::default(),
+            written: Latest::default(),
             programmed: RwLock::default(),
             doubted: Mutex::default(),
         }
@@ -89,6 +97,7 @@ impl Context {
 
     /// The policy is gone.
     pub fn forget_policy(&self, policy: &Key) {
+        self.written.forget(policy);
         self.programmed
             .write()
             .unwrap_or_else(PoisonError::into_inner)

@@ -12,6 +12,7 @@ pub mod feed;
 pub mod finalizer;
 pub mod gauges;
 pub mod guardrail;
+pub mod latest;
 pub mod lease;
 pub mod namespace;
 pub mod objects;

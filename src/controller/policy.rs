@@ -39,6 +39,7 @@ use crate::{
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*policy);
+        let policy = context.written.or(policy);
         let scene = scene(&context, &key.namespace, Some(&key.name)).await?;
         let namespace = compile(&scene.facts());
         let Some(compiled) = namespace.policies.first() else {
@@ -184,7 +185,8 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
         // It was deleted meanwhile.
         Err(error) if is_not_found(&error) => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(_) => {
+        Ok(written) => {
+            context.written.put(written);
             context
                 .metrics
                 .api_writes
