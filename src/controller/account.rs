@@ -1,6 +1,6 @@
 //! The account controller: reaches SES, lists what stands there, seals identities, and says how the account does.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,9 +28,6 @@ use crate::{
     },
 };
 
-/// Between two listings: what vanished is found within this time.
-pub const LIST_EVERY: Duration = Duration::from_mins(5);
-
 /// Reconciles one account.
 pub fn reconcile(
     account: Arc<Parsed<SendingAccount>>,
@@ -46,7 +43,7 @@ pub fn reconcile(
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
-        observed.map(|_| Action::requeue(LIST_EVERY))
+        observed.map(|_| Action::requeue(context.list_every))
     }
     .boxed()
 }

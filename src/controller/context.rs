@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use kube::Client;
@@ -35,6 +36,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Whether windows may open.
     pub clock: ClockTrust,
+    /// Between two listings of an account.
+    pub list_every: Duration,
     programmed: RwLock<HashMap<Key, bool>>,
     doubted: Mutex<HashSet<Key>>,
 }
@@ -42,7 +45,14 @@ pub struct Context {
 impl Context {
     /// A context that knows nothing yet.
     #[must_use]
-    pub fn new(client: Client, world: World, publisher: Publisher, metrics: Arc<Metrics>, instance: &str) -> Self {
+    pub fn new(
+        client: Client,
+        world: World,
+        publisher: Publisher,
+        metrics: Arc<Metrics>,
+        instance: &str,
+        list_every: Duration,
+    ) -> Self {
         Self {
             events: Events::new(client.clone(), instance),
             client,
@@ -52,6 +62,7 @@ impl Context {
             publisher,
             metrics,
             clock: ClockTrust::default(),
+            list_every,
             programmed: RwLock::default(),
             doubted: Mutex::default(),
         }
