@@ -44,7 +44,8 @@ pub struct Publisher {
     writings: Mutex<HashMap<(String, Key), Writing>>,
 }
 
-/// What was written last, and what the watch showed at that time: until it shows something else, the writing stands.
+/// What was written last, and what the watch showed at that time: until it shows something else, the writing stands. Once
+/// the watch has shown the writing itself, only that stands.
 struct Writing {
     wanted: String,
     seen: Option<String>,
@@ -157,6 +158,9 @@ impl Publisher {
             .get_or_create(&OfKind { kind: "managed-object" })
             .inc();
         let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
+        // The watch may have been quicker than the answer.
+        let now = shelf.get(&key).and_then(|standing| objects::digest(&*standing));
+        let seen = if now.as_ref() == Some(&wanted) { now } else { seen };
         writings.insert(place, Writing { wanted, seen });
         Ok(true)
     }
@@ -196,6 +200,17 @@ impl Publisher {
                 .get(&key(name))
                 .and_then(|secret| objects::digest(&*secret));
             edited("Secret", name, seen)
+        }
+    }
+
+    /// The watch shows an object anew. From the moment it shows what was written, what it showed before that no longer
+    /// excuses anything: an object that is deleted or changed back is put right.
+    pub fn saw(&self, kind: &str, key: &Key, digest: Option<String>) {
+        let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writing) = writings.get_mut(&(kind.to_owned(), key.clone()))
+            && digest.as_ref() == Some(&writing.wanted)
+        {
+            writing.seen = digest;
         }
     }
 
