@@ -6,6 +6,7 @@ use futures::{FutureExt, future::BoxFuture};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
@@ -13,8 +14,10 @@ use serde_json::json;
 use super::{
     accounts::Account,
     context::Context,
-    desired::{desired_set, owner},
+    desired::desired_set,
     error::{Error, is_not_found},
+    finalizer::Finalizer,
+    former::{Former, Retirement, retire, silence},
     program::{Outcome, program},
     publish::{account_spec, scene},
     status::{self, Facts},
@@ -25,16 +28,14 @@ use crate::{
     clock,
     metrics::OfKind,
     policy::{CompiledNamespace, CompiledPolicy, compile},
-    ses::{
-        apply::apply,
-        budget::{Admitted, Priority},
-        name::SetName,
-        plan::{Consent, Context as PlanContext, Removal, plan_set_removal},
-    },
+    ses::{budget::Priority, memory::SetMemory, name::SetName, plan::Removal},
 };
 
 /// Keeps a policy until what it made in SES is settled.
-const FINALIZER: &str = "mailpolicy.dev/ses";
+const FINALIZER: Finalizer = Finalizer {
+    name: "mailpolicy.dev/ses",
+    kind: "MailPolicy",
+};
 
 /// Reconciles one policy.
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
@@ -48,16 +49,23 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         if policy.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &policy, &namespace, compiled).await;
         }
-        ensure_finalizer(&context, &policy).await?;
+        let api = metadata(&context, &key.namespace);
+        FINALIZER.add(&context, &api, &*policy).await?;
         // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
         let Parsed::Readable(object) = &*policy else {
             context.publisher.publish(&context, &key.namespace).await?;
             return Ok(Action::await_change());
         };
-        let outcome = settle(&context, &key, object, &namespace, compiled).await?;
+        let (before, outcome) = match silence(&context, &key, object, &namespace, compiled).await? {
+            Former::Quiet(before) => (before, settle(&context, &key, object, &namespace, compiled).await?),
+            Former::Waits(outcome) => (object.status.clone(), outcome),
+        };
         context.publisher.publish(&context, &key.namespace).await?;
-        report(&context, object, &namespace, compiled, &outcome).await?;
-        Ok(next(&namespace))
+        report(&context, object, before.as_ref(), &namespace, compiled, &outcome).await?;
+        match outcome {
+            Outcome::Failed { error, .. } => Err(error),
+            _ => Ok(next(&namespace)),
+        }
     }
     .boxed()
 }
@@ -116,6 +124,7 @@ fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Accou
 async fn report(
     context: &Context,
     object: &MailPolicy,
+    before: Option<&MailPolicyStatus>,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
     outcome: &Outcome,
@@ -135,11 +144,11 @@ async fn report(
         Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
     });
     let status = status::build(&Facts {
-        before: object.status.as_ref(),
+        before,
         generation: object.metadata.generation,
         namespace,
         policy: compiled,
-        account: spec.as_ref().map(|(_, spec)| spec),
+        account: spec.as_ref().map(|(name, spec)| (name.as_str(), spec)),
         quota_per_day: quota,
         desired: desired.as_ref(),
         arn: desired
@@ -157,13 +166,17 @@ async fn report(
     write_status(context, object, &status).await
 }
 
-/// Remembers which switch is meant, before SES is called.
+/// Remembers which switch is meant, before SES is called, and that nobody knows how it stands until the call is over.
 pub(super) async fn remember_intent(context: &Context, object: &MailPolicy, sending: bool) -> Result<(), Error> {
     let Some(mut status) = object.status.clone() else {
         return Ok(());
     };
     let Some(ses) = &mut status.ses else { return Ok(()) };
     ses.intended_sending = Some(sending);
+    if !ses.applied.is_empty() {
+        let memory = SetMemory::from(std::mem::take(&mut ses.applied)).with_switch_under_way();
+        ses.applied = memory.as_map().clone();
+    }
     write_status(context, object, &status).await
 }
 
@@ -196,35 +209,8 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
     }
 }
 
-async fn ensure_finalizer(context: &Context, policy: &Parsed<MailPolicy>) -> Result<(), Error> {
-    if policy.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
-        return Ok(());
-    }
-    let mut finalizers = policy.finalizers().to_vec();
-    finalizers.push(FINALIZER.to_owned());
-    write_finalizers(context, policy, &finalizers).await
-}
-
-async fn write_finalizers(context: &Context, policy: &Parsed<MailPolicy>, finalizers: &[String]) -> Result<(), Error> {
-    // The version makes a change by another controller meanwhile a conflict.
-    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": policy.resource_version()}});
-    let namespace = policy.namespace().unwrap_or_default();
-    let api: Api<kube::core::PartialObjectMeta<MailPolicy>> = Api::namespaced(context.client.clone(), &namespace);
-    match api
-        .patch_metadata(&policy.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-    {
-        Err(error) if is_not_found(&error) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            context
-                .metrics
-                .api_writes
-                .get_or_create(&OfKind { kind: "MailPolicy" })
-                .inc();
-            Ok(())
-        }
-    }
+fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectMeta<MailPolicy>> {
+    Api::namespaced(context.client.clone(), namespace)
 }
 
 /// The policy goes: nothing may be sent, then SES is settled, then the policy is let go. Needs no valid spec.
@@ -235,7 +221,7 @@ async fn leave(
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
 ) -> Result<Action, Error> {
-    if !policy.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+    if !FINALIZER.is_on(policy) {
         return Ok(Action::await_change());
     }
     context.publisher.publish(context, &key.namespace).await?;
@@ -245,11 +231,19 @@ async fn leave(
         .account
         .as_ref()
         .map(|a| a.value.clone())
-        .or_else(|| status?.account.clone());
+        .or_else(|| Some(status?.ses.as_ref()?.account.clone()));
     match name.and_then(|name| context.accounts.get(&name)) {
         Some(account) => {
-            let removed = remove(context, &account, key, policy, compiled).await?;
-            if !removed {
+            let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
+            let uid = policy.uid().unwrap_or_default();
+            let retirement = Retirement {
+                key,
+                uid: &uid,
+                set: &set,
+                removal: removal_of(compiled),
+                priority: Priority::Tighten,
+            };
+            if !retire(context, &account, policy, &retirement).await? {
                 return Ok(Action::await_change());
             }
         }
@@ -260,51 +254,16 @@ async fn leave(
         }
         None => {}
     }
-    let others: Vec<String> = policy
-        .finalizers()
-        .iter()
-        .filter(|finalizer| *finalizer != FINALIZER)
-        .cloned()
-        .collect();
-    write_finalizers(context, policy, &others).await?;
+    FINALIZER
+        .remove(context, &metadata(context, &key.namespace), policy)
+        .await?;
     Ok(Action::await_change())
 }
 
-/// Switches off, and deletes where the policy says so; `false` where its turn has not come.
-async fn remove(
-    context: &Context,
-    account: &Account,
-    key: &Key,
-    policy: &Parsed<MailPolicy>,
-    compiled: &CompiledPolicy,
-) -> Result<bool, Error> {
-    let Admitted::Now(_slot) = account.admission.admit(key, Priority::Tighten) else {
-        return Ok(false);
-    };
-    let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
-    let observed = account.reader(Priority::Tighten).set(&set, Some(&account.arns)).await?;
-    let removal = match compiled.deletion.value {
+/// What becomes of a policy's set in the end.
+pub(super) fn removal_of(compiled: &CompiledPolicy) -> Removal {
+    match compiled.deletion.value {
         DeletionPolicy::Retain => Removal::Retain,
         DeletionPolicy::Delete => Removal::Delete,
-    };
-    let uid = policy.uid().unwrap_or_default();
-    let owner = owner(&account.spec.cluster_id, &key.namespace, &key.name, &uid);
-    let plan_context = PlanContext {
-        arns: account.arns.clone(),
-        consent: Consent::default(),
-        intended_sending: None,
-        default_of: std::collections::BTreeSet::new(),
-    };
-    let plan = plan_set_removal(&owner, observed.as_ref(), removal, &plan_context);
-    let applied = apply(&plan, &*account.ses, &account.budget, Priority::Tighten).await?;
-    for finding in applied.findings() {
-        context
-            .events
-            .warning(policy, finding.reason(), finding.to_string())
-            .await;
     }
-    if removal == Removal::Delete {
-        account.note_gone(set.as_str());
-    }
-    Ok(true)
 }
