@@ -1,8 +1,12 @@
-//! What needs a real API server. One control plane for the whole binary, one namespace or more for each test.
+//! What needs a real API server. Each test works in namespaces of its own; few control planes serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "controlplane/bounds.rs"]
+mod bounds;
 #[path = "controlplane/harness.rs"]
 mod harness;
+#[path = "controlplane/installation.rs"]
+mod installation;
 #[path = "controlplane/operator.rs"]
 mod operator;
 mod support;
