@@ -3,6 +3,10 @@
 
 #[path = "controlplane/bounds.rs"]
 mod bounds;
+#[path = "controlplane/deletion.rs"]
+mod deletion;
+#[path = "controlplane/faults.rs"]
+mod faults;
 #[path = "controlplane/harness.rs"]
 mod harness;
 #[path = "controlplane/installation.rs"]
@@ -10,3 +14,5 @@ mod installation;
 #[path = "controlplane/operator.rs"]
 mod operator;
 mod support;
+#[path = "controlplane/windows.rs"]
+mod windows;

@@ -24,7 +24,7 @@ async fn a_policy_without_a_guardrail_is_paused_and_says_whom_to_ask() {
     assert!(message.contains("ask the platform team"), "{message}");
     stage.policy_says("default", "Stalled", "True NoGuardrail").await;
     stage.mode_is("default", "Paused").await;
-    let config = stage.config_holds("mode: Paused").await;
+    let config = stage.published_mode_is("default", "Paused").await;
     assert!(!config.contains("mode: Live"), "{config}");
     stage.account_says("Ready", "True Reached").await;
     assert!(stage.sets().is_empty());
@@ -205,7 +205,7 @@ async fn a_policy_that_becomes_invalid_keeps_its_last_good_configuration_within_
     let policies: Api<MailPolicy> = stage.namespaced();
     let good = json!({"spec": {"mode": "Restricted", "allowedDomains": ["example.com"]}});
     stage.patch(&policies, "default", good).await;
-    stage.config_holds("mode: Restricted").await;
+    stage.published_mode_is("default", "Restricted").await;
     stage.policy_says("default", "Ready", "True InForce").await;
     stage.ses().reset_calls();
 
@@ -219,7 +219,7 @@ async fn a_policy_that_becomes_invalid_keeps_its_last_good_configuration_within_
     );
     stage.policy_says("default", "Stalled", "True SpecInvalid").await;
     stage.mode_is("default", "Restricted").await;
-    let config = stage.config_holds("mode: Restricted").await;
+    let config = stage.published_mode_is("default", "Restricted").await;
     assert!(
         config.contains("- example.com") && !config.contains("co.uk"),
         "{config}"
@@ -230,7 +230,7 @@ async fn a_policy_that_becomes_invalid_keeps_its_last_good_configuration_within_
     let tightened = json!({"spec": {"maxMode": "Capture"}});
     stage.patch(&stage.guardrails(), &stage.name, tightened).await;
     stage.mode_is("default", "Capture").await;
-    stage.config_holds("mode: Capture").await;
+    stage.published_mode_is("default", "Capture").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

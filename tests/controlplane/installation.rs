@@ -17,6 +17,7 @@ use kube::{
 };
 use mail_policy_operator::{
     api::{MailGuardrail, MailPolicy, MailWindow, SendingAccount},
+    policy::SidecarConfig,
     simulator::{Admin, CallRecord, Config, Limit, Operation, Running, Simulator},
 };
 use serde::de::DeserializeOwned;
@@ -360,6 +361,21 @@ impl<'a> Stage<'a> {
             other => Err(format!("{other:?}")),
         };
         self.wait(&format!("the configuration holds {wanted:?}"), look).await
+    }
+
+    /// Waits until the sidecar configuration gives a policy this mode, and returns its text.
+    pub async fn published_mode_is(&self, policy: &str, wanted: &str) -> String {
+        let look = async || {
+            let text = self.config_of(&self.name).await.ok_or("there is none")?;
+            let config = SidecarConfig::parse(&text).map_err(|error| error.to_string())?;
+            let of_policy = config.policies.iter().find(|published| published.name == policy);
+            match of_policy {
+                Some(published) if published.mode.to_string() == wanted => Ok(text),
+                _ => Err(text),
+            }
+        };
+        let what = format!("{policy} is {wanted} in the configuration");
+        self.wait(&what, look).await
     }
 
     /// The names of configuration sets at SES.

@@ -24,7 +24,7 @@ async fn a_policy_becomes_a_configuration_set_and_a_sidecar_configuration_and_go
         stage.write_names(),
         ["CreateConfigurationSet", "CreateConfigurationSetEventDestination"]
     );
-    let config = stage.config_holds("mode: Restricted").await;
+    let config = stage.published_mode_is("default", "Restricted").await;
     assert!(config.contains("- example.com"), "{config}");
 
     // One option that differs costs one call.
