@@ -11,6 +11,8 @@ mod faults;
 mod harness;
 #[path = "controlplane/installation.rs"]
 mod installation;
+#[path = "controlplane/leadership.rs"]
+mod leadership;
 #[path = "controlplane/operator.rs"]
 mod operator;
 mod support;

@@ -115,10 +115,23 @@ async fn settle(
     Ok(outcome)
 }
 
-/// The account in use, once it was reached and listed.
+/// The account in use, once it was reached and listed, and its quota was seen: without a quota the policy may be closed
+/// for lack of a ceiling, and its set would be made switched off, only to be switched on a moment later.
 fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
-    let account = context.accounts.get(&namespace.account.as_ref()?.value)?;
+    let name = &namespace.account.as_ref()?.value;
+    quota_per_day(context, name)?;
+    let account = context.accounts.get(name)?;
     account.inventory().is_some().then_some(account)
+}
+
+/// The account's quota of a day, as its status says.
+fn quota_per_day(context: &Context, account: &str) -> Option<i64> {
+    let key = Key {
+        namespace: String::new(),
+        name: account.to_owned(),
+    };
+    let account = context.world.accounts.get(&key)?;
+    Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
 }
 
 async fn report(
@@ -136,13 +149,7 @@ async fn report(
     let desired = reached
         .as_ref()
         .and_then(|a| desired_set(&key.namespace, uid, compiled, &a.spec, &a.arns));
-    let quota = spec.as_ref().and_then(|(name, _)| {
-        let account = context.world.accounts.get(&Key {
-            namespace: String::new(),
-            name: name.clone(),
-        })?;
-        Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
-    });
+    let quota = spec.as_ref().and_then(|(name, _)| quota_per_day(context, name));
     let status = status::build(&Facts {
         before,
         generation: object.metadata.generation,

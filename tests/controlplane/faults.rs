@@ -130,7 +130,7 @@ async fn a_region_that_the_endpoint_refuses_is_a_condition_of_the_account() {
 
     assert!(message.contains("region"), "{message}");
     stage.policy_says("default", "Ready", "False AccountWaits").await;
-    stage.mode_is("default", "Live").await;
+    stage.published_mode_is("default", "Paused").await;
     assert!(stage.sets().is_empty());
 }
 
