@@ -254,7 +254,7 @@ impl Demo {
     }
 }
 
-/// The operator as its Deployment runs it: its own ServiceAccount, nothing of this environment.
+/// The operator as its Deployment runs it: its own service account, nothing of this environment.
 async fn operator(cluster: &ControlPlane) -> Result<Process> {
     let kubeconfig = cluster
         .kubeconfig_of_service_account("mail-policy-system", "mail-policy-operator")

@@ -20,6 +20,8 @@ pub mod kind {
     pub const HEALTHY: &str = "Healthy";
     /// SES was found changed behind the operator's back.
     pub const DRIFTED: &str = "Drifted";
+    /// It is being deleted and stays because it is used. Present only then.
+    pub const IN_USE: &str = "InUse";
     /// The operator is at work, or will be again without help.
     pub const RECONCILING: &str = "Reconciling";
     /// Only a person can mend it.
@@ -101,6 +103,16 @@ pub fn merge(before: &[Condition], findings: Vec<Finding>, generation: Option<i6
             }
         })
         .collect();
+    conditions.sort_by(|one, two| one.type_.cmp(&two.type_));
+    conditions
+}
+
+/// The conditions with this finding among them; the others stay as they are.
+#[must_use]
+pub fn put(before: &[Condition], finding: Finding, generation: Option<i64>, now: &Time) -> Vec<Condition> {
+    let kind = finding.kind;
+    let mut conditions = merge(before, vec![finding], generation, now);
+    conditions.extend(before.iter().filter(|condition| condition.type_ != kind).cloned());
     conditions.sort_by(|one, two| one.type_.cmp(&two.type_));
     conditions
 }

@@ -425,6 +425,9 @@ pub struct EffectiveValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SesStatus {
+    /// The SendingAccount through which it was made.
+    #[serde(default)]
+    pub account: String,
     /// The configuration set's name.
     pub configuration_set: String,
     /// The configuration set's ARN, once the account's number is known.

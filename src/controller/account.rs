@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
@@ -15,6 +16,8 @@ use super::{
     accounts::Account,
     context::Context,
     error::Error,
+    finalizer::Finalizer,
+    in_use::Users,
     seals::{self, Seals},
     world::Key,
 };
@@ -22,7 +25,7 @@ use crate::{
     api::{
         MANAGER, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
-        condition::{Finding, kind, merge},
+        condition::{Finding, kind, merge, put},
     },
     clock,
     metrics::OfKind,
@@ -35,8 +38,14 @@ use crate::{
     },
 };
 
-/// Between two listings: what vanished is found within this time.
-pub const LIST_EVERY: Duration = Duration::from_mins(5);
+/// Keeps an account that is in use.
+const FINALIZER: Finalizer = Finalizer {
+    name: "mailpolicy.dev/in-use",
+    kind: "SendingAccount",
+};
+/// Between two looks whether an account that is to go is still in use: what its users' status says is no reason to
+/// reconcile accounts otherwise.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reconciles one account.
 pub fn reconcile(
@@ -47,15 +56,52 @@ pub fn reconcile(
         let key = Key::of(&*account);
         let Parsed::Readable(object) = &*account else {
             context.accounts.remove(&key.name);
+            if account.meta().deletion_timestamp.is_some() && Users::of(&context.world, &key.name).is_empty() {
+                FINALIZER.remove(&context, &metadata(&context), &*account).await?;
+            }
             return Ok(Action::await_change());
         };
+        let leaves = object.metadata.deletion_timestamp.is_some();
+        if leaves {
+            if leave(&context, &key, object).await? {
+                return Ok(Action::requeue(LOOK_AGAIN));
+            }
+        } else {
+            FINALIZER.add(&context, &metadata(&context), object).await?;
+        }
         let observed = observe(&context, &key, object).await;
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
-        observed.map(|_| Action::requeue(LIST_EVERY))
+        let again = if leaves { LOOK_AGAIN } else { context.list_every };
+        observed.map(|_| Action::requeue(again))
     }
     .boxed()
+}
+
+fn metadata(context: &Context) -> Api<PartialObjectMeta<SendingAccount>> {
+    Api::all(context.client.clone())
+}
+
+/// The account is to go: lets it go once nobody uses it. `false` where it stays and was not reached yet since the
+/// operator began, so that its users cannot be settled either.
+async fn leave(context: &Context, key: &Key, object: &SendingAccount) -> Result<bool, Error> {
+    let users = Users::of(&context.world, &key.name);
+    if users.is_empty() {
+        FINALIZER.remove(context, &metadata(context), object).await?;
+        context.accounts.remove(&key.name);
+        return Ok(true);
+    }
+    let before = object.status.clone().unwrap_or_default();
+    let in_use = Finding::yes(kind::IN_USE, "StillNamed", users.message());
+    let now = Time(clock::now());
+    let status = SendingAccountStatus {
+        conditions: put(&before.conditions, in_use, object.metadata.generation, &now),
+        ..before
+    };
+    write_status(context, object, &status).await?;
+    let account = context.accounts.get(&key.name);
+    Ok(account.is_some_and(|account| account.inventory().is_some()))
 }
 
 /// What SES said of the account.
@@ -132,11 +178,14 @@ fn concern(context: &Context, account: &Key, first: bool, inventory: &Inventory)
             continue;
         };
         let status = policy.readable().and_then(|policy| policy.status.as_ref());
-        let of_account = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
+        let named = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
+        let made_here = status
+            .and_then(|status| status.ses.as_ref())
+            .is_some_and(|ses| ses.account == account.name);
         let vanished = status
             .and_then(|status| status.ses.as_ref())
             .is_some_and(|ses| !ses.applied.is_empty() && !inventory.sets.contains(&ses.configuration_set));
-        if of_account && (first || vanished) {
+        if (first && (named || made_here)) || (vanished && made_here) {
             context.queues.policies.push(key);
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use kube::Client;
@@ -42,6 +43,8 @@ pub struct Context {
     pub clock: ClockTrust,
     /// Policies written and not seen again yet.
     pub written: Latest<MailPolicy>,
+    /// Between two listings of an account.
+    pub list_every: Duration,
     programmed: RwLock<HashMap<Key, bool>>,
     doubted: Mutex<HashSet<Key>>,
 }
@@ -49,7 +52,14 @@ pub struct Context {
 impl Context {
     /// A context that knows nothing yet.
     #[must_use]
-    pub fn new(client: Client, world: World, publisher: Publisher, metrics: Arc<Metrics>, instance: &str) -> Self {
+    pub fn new(
+        client: Client,
+        world: World,
+        publisher: Publisher,
+        metrics: Arc<Metrics>,
+        instance: &str,
+        list_every: Duration,
+    ) -> Self {
         Self {
             events: Events::new(client.clone(), instance),
             client,
@@ -60,6 +70,7 @@ impl Context {
             metrics,
             clock: ClockTrust::default(),
             written: Latest::default(),
+            list_every,
             programmed: RwLock::default(),
             doubted: Mutex::default(),
         }

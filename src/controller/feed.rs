@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::{
     context::Context,
-    objects::digest,
+    objects::{self, digest},
     queue::KeyQueue,
     world::{Key, Shelf, mark},
 };
@@ -281,10 +281,21 @@ pub(super) fn digest_mark(object: &impl Resource) -> u64 {
 }
 
 pub(super) fn managed_concerns(context: &Context, key: &Key) {
+    let world = &context.world;
+    let (kind, digest) = match key.name.as_str() {
+        objects::SUPPRESSION_HASHES => ("Secret", digest_in(&world.suppression_hashes, key)),
+        objects::ENV_CONFIG => ("ConfigMap", digest_in(&world.env_configs, key)),
+        _ => ("ConfigMap", digest_in(&world.sidecar_configs, key)),
+    };
+    context.publisher.saw(kind, key, digest);
     context.queues.namespaces.push(Key {
         namespace: String::new(),
         name: key.namespace.clone(),
     });
+}
+
+fn digest_in<K: Resource<DynamicType = ()> + Clone>(shelf: &Shelf<K>, key: &Key) -> Option<String> {
+    digest(&*shelf.get(key)?)
 }
 
 pub(super) fn list_concerns(context: &Context, key: &Key) {

@@ -6,6 +6,7 @@ use futures::{FutureExt, future::BoxFuture};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
@@ -13,13 +14,13 @@ use serde_json::json;
 use super::{
     accounts::Account,
     context::Context,
-    desired::{desired_set, owner},
+    desired::desired_set,
     error::{Error, is_not_found},
-    finalizer,
+    finalizer::Finalizer,
+    former::{Former, Retirement, retire, silence},
     program::{Outcome, program},
     publish::{account_spec, scene},
     status::{self, Facts},
-    tenant,
     world::Key,
 };
 use crate::{
@@ -27,12 +28,13 @@ use crate::{
     clock,
     metrics::OfKind,
     policy::{CompiledNamespace, CompiledPolicy, compile},
-    ses::{
-        apply::apply,
-        budget::{Admitted, Priority},
-        name::SetName,
-        plan::{Consent, Context as PlanContext, Removal, plan_set_removal},
-    },
+    ses::{budget::Priority, memory::SetMemory, name::SetName, plan::Removal},
+};
+
+/// Keeps a policy until what it made in SES is settled.
+const FINALIZER: Finalizer = Finalizer {
+    name: "mailpolicy.dev/ses",
+    kind: "MailPolicy",
 };
 
 /// Reconciles one policy.
@@ -48,16 +50,23 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         if policy.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &policy, &namespace, compiled).await;
         }
-        finalizer::ensure(&context, &*policy).await?;
+        let api = metadata(&context, &key.namespace);
+        FINALIZER.add(&context, &api, &*policy).await?;
         // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
         let Parsed::Readable(object) = &*policy else {
             context.publisher.publish(&context, &key.namespace).await?;
             return Ok(Action::await_change());
         };
-        let outcome = settle(&context, &key, object, &namespace, compiled).await?;
+        let (before, outcome) = match silence(&context, &key, object, &namespace, compiled).await? {
+            Former::Quiet(before) => (before, settle(&context, &key, object, &namespace, compiled).await?),
+            Former::Waits(outcome) => (object.status.clone(), outcome),
+        };
         context.publisher.publish(&context, &key.namespace).await?;
-        report(&context, object, &namespace, compiled, &outcome).await?;
-        Ok(next(&namespace))
+        report(&context, object, before.as_ref(), &namespace, compiled, &outcome).await?;
+        match outcome {
+            Outcome::Failed { error, .. } => Err(error),
+            _ => Ok(next(&namespace)),
+        }
     }
     .boxed()
 }
@@ -107,15 +116,29 @@ async fn settle(
     Ok(outcome)
 }
 
-/// The account in use, once it was reached and listed.
+/// The account in use, once it was reached and listed, and its quota was seen: without a quota the policy may be closed
+/// for lack of a ceiling, and its set would be made switched off, only to be switched on a moment later.
 fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
-    let account = context.accounts.get(&namespace.account.as_ref()?.value)?;
+    let name = &namespace.account.as_ref()?.value;
+    quota_per_day(context, name)?;
+    let account = context.accounts.get(name)?;
     account.inventory().is_some().then_some(account)
+}
+
+/// The account's quota of a day, as its status says.
+fn quota_per_day(context: &Context, account: &str) -> Option<i64> {
+    let key = Key {
+        namespace: String::new(),
+        name: account.to_owned(),
+    };
+    let account = context.world.accounts.get(&key)?;
+    Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
 }
 
 async fn report(
     context: &Context,
     object: &MailPolicy,
+    before: Option<&MailPolicyStatus>,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
     outcome: &Outcome,
@@ -127,19 +150,13 @@ async fn report(
     let desired = reached
         .as_ref()
         .and_then(|a| desired_set(&key.namespace, uid, compiled, &a.spec, &a.arns));
-    let quota = spec.as_ref().and_then(|(name, _)| {
-        let account = context.world.accounts.get(&Key {
-            namespace: String::new(),
-            name: name.clone(),
-        })?;
-        Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
-    });
+    let quota = spec.as_ref().and_then(|(name, _)| quota_per_day(context, name));
     let status = status::build(&Facts {
-        before: object.status.as_ref(),
+        before,
         generation: object.metadata.generation,
         namespace,
         policy: compiled,
-        account: spec.as_ref().map(|(_, spec)| spec),
+        account: spec.as_ref().map(|(name, spec)| (name.as_str(), spec)),
         quota_per_day: quota,
         desired: desired.as_ref(),
         arn: desired
@@ -157,13 +174,17 @@ async fn report(
     write_status(context, object, &status).await
 }
 
-/// Remembers which switch is meant, before SES is called.
+/// Remembers which switch is meant, before SES is called, and that nobody knows how it stands until the call is over.
 pub(super) async fn remember_intent(context: &Context, object: &MailPolicy, sending: bool) -> Result<(), Error> {
     let Some(mut status) = object.status.clone() else {
         return Ok(());
     };
     let Some(ses) = &mut status.ses else { return Ok(()) };
     ses.intended_sending = Some(sending);
+    if !ses.applied.is_empty() {
+        let memory = SetMemory::from(std::mem::take(&mut ses.applied)).with_switch_under_way();
+        ses.applied = memory.as_map().clone();
+    }
     write_status(context, object, &status).await
 }
 
@@ -197,6 +218,10 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
     }
 }
 
+fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectMeta<MailPolicy>> {
+    Api::namespaced(context.client.clone(), namespace)
+}
+
 /// The policy goes: nothing may be sent, then SES is settled, then the policy is let go. Needs no valid spec.
 async fn leave(
     context: &Context,
@@ -205,7 +230,7 @@ async fn leave(
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
 ) -> Result<Action, Error> {
-    if !finalizer::is_on(policy) {
+    if !FINALIZER.is_on(policy) {
         return Ok(Action::await_change());
     }
     context.publisher.publish(context, &key.namespace).await?;
@@ -215,11 +240,19 @@ async fn leave(
         .account
         .as_ref()
         .map(|a| a.value.clone())
-        .or_else(|| status?.account.clone());
+        .or_else(|| Some(status?.ses.as_ref()?.account.clone()));
     match name.and_then(|name| context.accounts.get(&name)) {
         Some(account) => {
-            let removed = remove(context, &account, key, policy, compiled).await?;
-            if !removed {
+            let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
+            let uid = policy.uid().unwrap_or_default();
+            let retirement = Retirement {
+                key,
+                uid: &uid,
+                set: &set,
+                removal: removal_of(compiled),
+                priority: Priority::Tighten,
+            };
+            if !retire(context, &account, policy, &retirement).await? {
                 return Ok(Action::await_change());
             }
         }
@@ -230,51 +263,16 @@ async fn leave(
         }
         None => {}
     }
-    finalizer::remove(context, policy).await?;
+    FINALIZER
+        .remove(context, &metadata(context, &key.namespace), policy)
+        .await?;
     Ok(Action::await_change())
 }
 
-/// Switches off, and deletes where the policy says so; `false` where its turn has not come.
-async fn remove(
-    context: &Context,
-    account: &Account,
-    key: &Key,
-    policy: &Parsed<MailPolicy>,
-    compiled: &CompiledPolicy,
-) -> Result<bool, Error> {
-    let Admitted::Now(_slot) = account.admission.admit(key, Priority::Tighten) else {
-        return Ok(false);
-    };
-    let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
-    let observed = account.reader(Priority::Tighten).set(&set, Some(&account.arns)).await?;
-    let removal = match compiled.deletion.value {
+/// What becomes of a policy's set in the end.
+pub(super) fn removal_of(compiled: &CompiledPolicy) -> Removal {
+    match compiled.deletion.value {
         DeletionPolicy::Retain => Removal::Retain,
         DeletionPolicy::Delete => Removal::Delete,
-    };
-    let uid = policy.uid().unwrap_or_default();
-    let owner = owner(&account.spec.cluster_id, &key.namespace, &key.name, &uid);
-    let plan_context = PlanContext {
-        arns: account.arns.clone(),
-        consent: Consent::default(),
-        intended_sending: None,
-        default_of: std::collections::BTreeSet::new(),
-    };
-    let plan = plan_set_removal(&owner, observed.as_ref(), removal, &plan_context);
-    let applied = apply(&plan, &*account.ses, &account.budget, Priority::Tighten).await?;
-    for finding in applied.findings() {
-        context
-            .events
-            .warning(policy, finding.reason(), finding.to_string())
-            .await;
     }
-    if removal == Removal::Delete {
-        account.note_gone(set.as_str());
-        for finding in tenant::remove(context, account, key).await? {
-            context
-                .events
-                .warning(policy, finding.reason(), finding.to_string())
-                .await;
-        }
-    }
-    Ok(true)
 }

@@ -41,6 +41,13 @@ pub enum Outcome {
     Parked(Priority),
     /// The account cannot be reached yet.
     AccountWaits,
+    /// Something was refused or not answered; it is tried again.
+    Failed {
+        /// What, where and how to mend it.
+        error: Error,
+        /// Whether the switch may have been thrown.
+        switch_under_way: bool,
+    },
 }
 
 /// What is known of the set before anything is asked.
@@ -53,7 +60,8 @@ enum Standing {
 /// Makes SES stand as the policy wants it.
 ///
 /// # Errors
-/// What SES or the API server refused; what was done stands, and the next reconciliation reads it.
+/// What the API server refused. What SES refused is an outcome: what was done stands, and the next reconciliation reads
+/// it.
 pub async fn program(
     context: &Context,
     account: &Account,
@@ -62,7 +70,7 @@ pub async fn program(
     policy: &CompiledPolicy,
     desired: &DesiredSet,
 ) -> Result<Outcome, Error> {
-    let remembered = remembered(object, desired);
+    let remembered = remembered(account, object, desired);
     let plan_context = plan_context(account, object);
     let expected = remembered.clone();
     let standing = standing(context, account, key, desired, remembered);
@@ -84,7 +92,7 @@ pub async fn program(
             drift: String::new(),
         });
     }
-    let priority = priority(&standing, policy, desired, context.is_doubted(key));
+    let priority = priority(&standing, expected.as_ref(), policy, desired);
     let Admitted::Now(_slot) = account.admission.admit(key, priority) else {
         return Ok(Outcome::Parked(priority));
     };
@@ -95,10 +103,27 @@ pub async fn program(
         findings: of_tenant,
     } = match tenant {
         Some(tenant) => tenant,
-        None => tenant::settle(context, account, &key.namespace, plan_context.consent, priority).await?,
+        None => match tenant::settle(context, account, &key.namespace, plan_context.consent, priority).await {
+            Ok(tenant) => tenant,
+            Err(error) => {
+                return Ok(Outcome::Failed {
+                    error,
+                    switch_under_way: false,
+                });
+            }
+        },
     };
-    let plan = plan(account, desired, &standing, &plan_context, priority).await?;
-    if changes_switch(&plan) {
+    let plan = match plan(account, desired, &standing, &plan_context, priority).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            return Ok(Outcome::Failed {
+                error,
+                switch_under_way: false,
+            });
+        }
+    };
+    let switch_under_way = changes_switch(&plan);
+    if switch_under_way {
         // The config first where something tightens; and what is meant, so that our own half-done work is known as such.
         context.publisher.publish(context, &key.namespace).await?;
         remember_intent(context, object, desired.sending).await?;
@@ -111,7 +136,10 @@ pub async fn program(
             if let ApplyError::Stale { .. } = &error {
                 account.note_set(desired.name.as_str());
             }
-            return Err(error.into());
+            return Ok(Outcome::Failed {
+                error: error.into(),
+                switch_under_way,
+            });
         }
     };
     context.settle(key);
@@ -156,9 +184,10 @@ fn drift(
 }
 
 /// What the status remembers of this very set.
-fn remembered(object: &MailPolicy, desired: &DesiredSet) -> Option<SetMemory> {
+fn remembered(account: &Account, object: &MailPolicy, desired: &DesiredSet) -> Option<SetMemory> {
     let ses = object.status.as_ref()?.ses.as_ref()?;
-    (ses.configuration_set == desired.name.as_str() && !ses.applied.is_empty()).then(|| ses.applied.clone().into())
+    let same = ses.account == account.name && ses.configuration_set == desired.name.as_str();
+    (same && !ses.applied.is_empty()).then(|| ses.applied.clone().into())
 }
 
 fn standing(
@@ -168,6 +197,8 @@ fn standing(
     desired: &DesiredSet,
     remembered: Option<SetMemory>,
 ) -> Standing {
+    // A switch that was under way when the operator was killed is not known, and so must be read.
+    let remembered = remembered.filter(|memory| memory.sending().is_some());
     match (account.has_set(desired.name.as_str()), remembered) {
         (false, _) if !context.is_doubted(key) => Standing::Absent,
         (true, Some(memory)) if !context.is_doubted(key) => Standing::Remembered(memory),
@@ -176,6 +207,9 @@ fn standing(
 }
 
 fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
+    let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
+    // Only a switch that we left as it was meant can have been thrown by somebody else.
+    let left = ses.filter(|ses| SetMemory::from(ses.applied.clone()).sending().is_some());
     let annotation = |name: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(name));
     PlanContext {
         arns: account.arns.clone(),
@@ -183,26 +217,31 @@ fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
             take_over: annotation(TAKE_OVER).is_some_and(|value| !value.is_empty()),
             recreate: annotation(RECREATE).is_some_and(|value| value == "true"),
         },
-        intended_sending: object
-            .status
-            .as_ref()
-            .and_then(|status| status.ses.as_ref()?.intended_sending),
+        intended_sending: left.and_then(|ses| ses.intended_sending),
         default_of: std::collections::BTreeSet::new(),
     }
 }
 
-fn priority(standing: &Standing, policy: &CompiledPolicy, desired: &DesiredSet, doubted: bool) -> Priority {
-    match (standing, policy.effective.mode.value) {
-        (Standing::Absent, _) => Priority::Creation,
-        (Standing::Remembered(memory), mode) if !desired.sending && memory.sending() == Some(true) => {
-            if mode == Mode::Paused {
+fn priority(
+    standing: &Standing,
+    remembered: Option<&SetMemory>,
+    policy: &CompiledPolicy,
+    desired: &DesiredSet,
+) -> Priority {
+    let is_off = remembered.is_some_and(|memory| memory.sending() == Some(false));
+    match standing {
+        Standing::Absent => Priority::Creation,
+        // However little is known of it: what may send and should not comes first.
+        Standing::Remembered(_) | Standing::Unread if !desired.sending && !is_off => {
+            if policy.effective.mode.value == Mode::Paused {
                 Priority::Stop
             } else {
                 Priority::Tighten
             }
         }
-        (Standing::Unread, _) if doubted => Priority::Drift,
-        (Standing::Remembered(_) | Standing::Unread, _) => Priority::SpecChange,
+        Standing::Unread if remembered == Some(&SetMemory::of(desired)) => Priority::Drift,
+        Standing::Unread if remembered.is_none() => Priority::Creation,
+        Standing::Remembered(_) | Standing::Unread => Priority::SpecChange,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use k8s_openapi::{
@@ -40,11 +43,22 @@ use crate::{
 pub struct Publisher {
     /// From which each namespace's hash key is derived.
     master_key: Vec<u8>,
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<String, Arc<Turn>>>,
     writings: Mutex<HashMap<(String, Key), Writing>>,
 }
 
-/// What was written last, and what the watch showed at that time: until it shows something else, the writing stands.
+/// A namespace's turn to be published. Requests that come while one is carried out wait for the next, which is one for
+/// all of them: a change of a hundred policies at once is not written a hundred times.
+#[derive(Default)]
+struct Turn {
+    /// Requests so far.
+    asked: AtomicU64,
+    /// How many of them have been carried out.
+    done: tokio::sync::Mutex<u64>,
+}
+
+/// What was written last, and what the watch showed at that time: until it shows something else, the writing stands. Once
+/// the watch has shown the writing itself, only that stands.
 struct Writing {
     wanted: String,
     seen: Option<String>,
@@ -70,7 +84,7 @@ impl Publisher {
         }
     }
 
-    fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, namespace: &str) -> Arc<Turn> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(namespace.to_owned()).or_default())
     }
@@ -84,7 +98,19 @@ impl Publisher {
     /// When the API server does not take an object. A namespace that is being terminated needs none.
     pub async fn publish(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
         let turn = self.turn(namespace);
-        let _held = turn.lock().await;
+        let request = turn.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut done = turn.done.lock().await;
+        if *done >= request {
+            // A publication that began after this request has carried it out.
+            return Ok(Published::default());
+        }
+        let answered = turn.asked.load(Ordering::Relaxed);
+        let published = self.publish_now(context, namespace).await?;
+        *done = answered;
+        Ok(published)
+    }
+
+    async fn publish_now(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
         if !context.world.is_kept(namespace) && context.world.sidecar_configs.names(namespace).is_empty() {
             return Ok(Published::default());
         }
@@ -157,6 +183,9 @@ impl Publisher {
             .get_or_create(&OfKind { kind: "managed-object" })
             .inc();
         let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
+        // The watch may have been quicker than the answer.
+        let now = shelf.get(&key).and_then(|standing| objects::digest(&*standing));
+        let seen = if now.as_ref() == Some(&wanted) { now } else { seen };
         writings.insert(place, Writing { wanted, seen });
         Ok(true)
     }
@@ -196,6 +225,17 @@ impl Publisher {
                 .get(&key(name))
                 .and_then(|secret| objects::digest(&*secret));
             edited("Secret", name, seen)
+        }
+    }
+
+    /// The watch shows an object anew. From the moment it shows what was written, what it showed before that no longer
+    /// excuses anything: an object that is deleted or changed back is put right.
+    pub fn saw(&self, kind: &str, key: &Key, digest: Option<String>) {
+        let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writing) = writings.get_mut(&(kind.to_owned(), key.clone()))
+            && digest.as_ref() == Some(&writing.wanted)
+        {
+            writing.seen = digest;
         }
     }
 

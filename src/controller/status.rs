@@ -11,7 +11,7 @@ use crate::{
         policy::SesStatus,
     },
     policy::{CompiledNamespace, CompiledPolicy},
-    ses::{desired::DesiredSet, plan},
+    ses::{desired::DesiredSet, error::Retry, memory::SetMemory, plan},
 };
 
 /// Everything that a status is made of.
@@ -24,8 +24,8 @@ pub struct Facts<'a> {
     pub namespace: &'a CompiledNamespace,
     /// The policy.
     pub policy: &'a CompiledPolicy,
-    /// The account in use.
-    pub account: Option<&'a SendingAccountSpec>,
+    /// The account in use, by its name.
+    pub account: Option<(&'a str, &'a SendingAccountSpec)>,
     /// The account's quota of a day.
     pub quota_per_day: Option<i64>,
     /// What SES shall hold.
@@ -67,12 +67,25 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
     }
 }
 
-fn ses(facts: &Facts<'_>, before: Option<SesStatus>) -> Option<SesStatus> {
-    let (Some(account), Some(desired)) = (facts.account, facts.desired) else {
+fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
+    if let (
+        Some(before),
+        Outcome::Failed {
+            switch_under_way: true, ..
+        },
+    ) = (&mut before, facts.outcome)
+        && !before.applied.is_empty()
+    {
+        let memory = SetMemory::from(std::mem::take(&mut before.applied)).with_switch_under_way();
+        before.applied = memory.as_map().clone();
+    }
+    let (Some((name, account)), Some(desired)) = (facts.account, facts.desired) else {
         return before;
     };
-    let kept = before.filter(|before| before.configuration_set == desired.name.as_str());
+    let same = |before: &SesStatus| before.account == name && before.configuration_set == desired.name.as_str();
+    let kept = before.filter(same);
     let mut ses = SesStatus {
+        account: name.to_owned(),
         configuration_set: desired.name.to_string(),
         arn: facts.arn.clone(),
         region: account.region.clone(),
@@ -141,6 +154,10 @@ fn programmed(facts: &Facts<'_>) -> Finding {
             "WaitsForBudget",
             format!("waits for its turn among calls to SES, as {priority}"),
         ),
+        Outcome::Failed { error, .. } if error.retry() == Retry::AfterThrottling && was_programmed(facts) => {
+            Finding::yes(kind::PROGRAMMED, "ChangeWaits", error.to_string())
+        }
+        Outcome::Failed { error, .. } => Finding::no(kind::PROGRAMMED, error.reason(), error.to_string()),
         Outcome::AccountWaits => match &facts.namespace.closed {
             Some(closed) => Finding::no(kind::PROGRAMMED, closed.reason(), closed.to_string()),
             None if was_programmed(facts) => Finding::yes(
@@ -187,8 +204,11 @@ pub fn blocks(finding: &plan::Finding) -> bool {
 
 fn was_programmed(facts: &Facts<'_>) -> bool {
     let ses = facts.before.and_then(|before| before.ses.as_ref());
-    ses.zip(facts.desired)
-        .is_some_and(|(ses, desired)| ses.configuration_set == desired.name.as_str() && !ses.applied.is_empty())
+    // After a restart nothing is wanted before the account was read again.
+    ses.is_some_and(|ses| {
+        let same = |desired: &DesiredSet| ses.configuration_set == desired.name.as_str();
+        !ses.applied.is_empty() && facts.desired.is_none_or(same)
+    })
 }
 
 fn sending(facts: &Facts<'_>) -> Finding {
@@ -263,8 +283,12 @@ fn kstatus(facts: &Facts<'_>, findings: &[Finding]) -> Option<Finding> {
     if ready.status == Some(true) {
         return None;
     }
-    let by_itself = matches!(facts.outcome, Outcome::Parked(_))
-        || (matches!(facts.outcome, Outcome::AccountWaits) && facts.namespace.closed.is_none());
+    let by_itself = match facts.outcome {
+        Outcome::Parked(_) => true,
+        Outcome::AccountWaits => facts.namespace.closed.is_none(),
+        Outcome::Failed { error, .. } => error.retry() != Retry::UserMustMend,
+        Outcome::Programmed { .. } | Outcome::Kept => false,
+    };
     let kind = if by_itself { kind::RECONCILING } else { kind::STALLED };
     Some(Finding {
         kind,

@@ -9,6 +9,7 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
@@ -18,7 +19,7 @@ use super::{
     context::Context,
     desired::{ses_reason, tenant_name},
     error::{Error, is_not_found},
-    finalizer,
+    finalizer::Finalizer,
     objects::SUPPRESSION_LIST,
     publish::scene,
     record::{self, Record},
@@ -41,6 +42,16 @@ use crate::{
         plan::plan_entries,
     },
 };
+
+/// Keeps a suppression until what it put on SES's lists is taken off.
+const FINALIZER: Finalizer = Finalizer {
+    name: "mailpolicy.dev/ses",
+    kind: "MailSuppression",
+};
+
+fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectMeta<MailSuppression>> {
+    Api::namespaced(context.client.clone(), namespace)
+}
 
 /// Reconciles one suppression.
 pub fn reconcile(
@@ -69,7 +80,9 @@ pub fn reconcile(
             Err(_) => record::read(&context.client, &key).await?,
         };
         if leaving {
-            finalizer::remove(&context, object).await?;
+            FINALIZER
+                .remove(&context, &metadata(&context, &key.namespace), object)
+                .await?;
             return Ok(Action::await_change());
         }
         let next_expiry = entries.as_ref().ok().and_then(|entries| entries.next_expiry(now));
@@ -162,7 +175,9 @@ async fn settle(
     let Some(account) = account(context, namespace) else {
         return Ok(before);
     };
-    finalizer::ensure(context, object).await?;
+    FINALIZER
+        .add(context, &metadata(context, &key.namespace), object)
+        .await?;
     record::write(&context.client, key, &before.or(wish)).await?;
     let differs = |place: &&(SuppressionList, Address)| {
         before.listed.get(*place) != wish.listed.get(*place) || !before.released.contains(*place)
