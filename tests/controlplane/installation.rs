@@ -33,8 +33,8 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 pub struct Installation {
     /// The API server.
     pub control_plane: ControlPlane,
-    /// The operator; none where a test starts it itself.
-    pub operator: Option<Process>,
+    /// The operator; none where tests start it themselves.
+    operator: Option<Process>,
 }
 
 impl Installation {
@@ -43,7 +43,7 @@ impl Installation {
         static SHARED: OnceCell<Installation> = OnceCell::const_new();
         let start = async || {
             let mut installation = Self::start().await?;
-            installation.start_operator("shared")?;
+            installation.operator = Some(installation.replica("shared")?);
             Ok::<_, Error>(installation)
         };
         SHARED.get_or_try_init(start).await.unwrap()
@@ -53,9 +53,7 @@ impl Installation {
     pub async fn exclusive() -> MutexGuard<'static, Self> {
         static EXCLUSIVE: OnceCell<Mutex<Installation>> = OnceCell::const_new();
         let start = async || Ok::<_, Error>(Mutex::new(Self::start().await?));
-        let mut installation = EXCLUSIVE.get_or_try_init(start).await.unwrap().lock().await;
-        installation.operator = None;
-        installation
+        EXCLUSIVE.get_or_try_init(start).await.unwrap().lock().await
     }
 
     async fn start() -> Result<Self> {
@@ -81,14 +79,7 @@ impl Installation {
         })
     }
 
-    /// Starts the operator, in the place of the one before.
-    pub fn start_operator(&mut self, instance: &str) -> Result<()> {
-        self.operator = None;
-        self.operator = Some(self.replica(instance)?);
-        Ok(())
-    }
-
-    /// Starts one replica.
+    /// Starts a replica of the operator. Dropping it kills it, as a machine that loses its power would.
     pub fn replica(&self, instance: &str) -> Result<Process> {
         let arguments = [
             "run",
@@ -113,11 +104,6 @@ impl Installation {
             &arguments.map(ToOwned::to_owned),
             &environment,
         )
-    }
-
-    /// Kills the operator as a machine that loses its power would, and returns when it is gone.
-    pub fn kill_operator(&mut self) {
-        self.operator = None;
     }
 }
 
