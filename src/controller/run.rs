@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// Between two listings of an account, such as 5m: what vanished from SES is found within this time. A listing costs
-    /// a call for each thousand configuration sets, another for each thousand identities, and GetAccount.
+    /// a call for each thousand configuration sets, another for each thousand identities, and one `GetAccount`.
     #[arg(long, env = "LIST_EVERY", default_value = "5m", value_parser = listing_interval)]
     pub list_every: Duration,
 }
