@@ -18,7 +18,7 @@ use kube::{
 use mail_policy_operator::{
     api::{MailGuardrail, MailPolicy, MailWindow, SendingAccount},
     policy::SidecarConfig,
-    simulator::{Admin, CallRecord, Config, Limit, Operation, Running, Simulator},
+    simulator::{Admin, CallRecord, Config, Limit, Operation, Running, Simulator, state::ConfigurationSet},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -135,7 +135,7 @@ spec:
 "#;
 
 /// A guardrail of the stage's namespace that bounds nothing but the recipients.
-pub const GUARDRAIL: &str = r#"
+pub const GUARDRAIL: &str = r"
 apiVersion: mailpolicy.dev/v1alpha1
 kind: MailGuardrail
 metadata: {name: STAGE}
@@ -146,16 +146,16 @@ spec:
   window: {maxMode: Live, maxDuration: 4h}
   allowedDomains: [example.com]
 ---
-"#;
+";
 
 /// A policy that sends and whose set goes with it.
-pub const POLICY: &str = r#"
+pub const POLICY: &str = r"
 apiVersion: mailpolicy.dev/v1alpha1
 kind: MailPolicy
 metadata: {name: default, namespace: STAGE}
 spec: {mode: Live, deletionPolicy: Delete}
 ---
-"#;
+";
 
 impl<'a> Stage<'a> {
     /// A stage with nothing on it but an empty namespace.
@@ -399,7 +399,7 @@ impl<'a> Stage<'a> {
         let look = async || {
             let switched = self.ses().with_account(|account| {
                 let mut sets = account.sets.values();
-                sets.next().map(|set| set.sending_enabled())
+                sets.next().map(ConfigurationSet::sending_enabled)
             });
             if switched == Some(sending) {
                 Ok(())
