@@ -185,4 +185,19 @@ mod tests {
         );
         assert!(long[0].message.len() <= MESSAGE_MAX);
     }
+
+    #[test]
+    fn a_finding_is_put_among_others_which_stay_as_they_are() {
+        let now = Time(jiff::Timestamp::UNIX_EPOCH);
+        let before = merge(&[], vec![Finding::yes(kind::READY, "Reached", "it is")], Some(1), &now);
+        let in_use = |message: &str| Finding::yes(kind::IN_USE, "StillNamed", message);
+        let once = put(&before, in_use("by a"), Some(2), &now);
+        let twice = put(&once, in_use("by b"), Some(2), &now);
+        let shown: Vec<_> = twice
+            .iter()
+            .map(|it| (it.type_.as_str(), it.message.as_str()))
+            .collect();
+        assert_eq!(shown, [(kind::IN_USE, "by b"), (kind::READY, "it is")]);
+        assert_eq!(twice[1], before[0]);
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     context::Context,
     desired::owner,
     error::Error,
-    policy::{remember_intent, removal_of},
+    policy::{account_exists, remember_intent, removal_of},
     program::Outcome,
     tenant,
     world::Key,
@@ -66,7 +66,7 @@ pub(super) async fn silence(
         return Ok(Former::Quiet(status));
     };
     let Some(account) = context.accounts.get(&ses.account) else {
-        if exists(context, &ses.account) {
+        if account_exists(context, &ses.account) {
             return Ok(Former::Waits(Outcome::AccountWaits));
         }
         let note = "its SendingAccount is gone: its configuration set stays in SES";
@@ -95,14 +95,6 @@ pub(super) async fn silence(
             switch_under_way: true,
         })),
     }
-}
-
-fn exists(context: &Context, account: &str) -> bool {
-    let key = Key {
-        namespace: String::new(),
-        name: account.to_owned(),
-    };
-    context.world.accounts.get(&key).is_some()
 }
 
 fn made_something(ses: &SesStatus) -> bool {

@@ -119,20 +119,10 @@ async fn settle(
 /// The account in use, once it was reached and listed, and its quota was seen: without a quota the policy may be closed
 /// for lack of a ceiling, and its set would be made switched off, only to be switched on a moment later.
 fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
+    namespace.quota?;
     let name = &namespace.account.as_ref()?.value;
-    quota_per_day(context, name)?;
     let account = context.accounts.get(name)?;
     account.inventory().is_some().then_some(account)
-}
-
-/// The account's quota of a day, as its status says.
-fn quota_per_day(context: &Context, account: &str) -> Option<i64> {
-    let key = Key {
-        namespace: String::new(),
-        name: account.to_owned(),
-    };
-    let account = context.world.accounts.get(&key)?;
-    Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
 }
 
 async fn report(
@@ -150,14 +140,13 @@ async fn report(
     let desired = reached
         .as_ref()
         .and_then(|a| desired_set(&key.namespace, uid, compiled, &a.spec, &a.arns));
-    let quota = spec.as_ref().and_then(|(name, _)| quota_per_day(context, name));
     let status = status::build(&Facts {
         before,
         generation: object.metadata.generation,
         namespace,
         policy: compiled,
         account: spec.as_ref().map(|(name, spec)| (name.as_str(), spec)),
-        quota_per_day: quota,
+        quota_per_day: namespace.quota.map(|quota| quota.max24_hours),
         desired: desired.as_ref(),
         arn: desired
             .as_ref()
@@ -241,7 +230,7 @@ async fn leave(
         .as_ref()
         .map(|a| a.value.clone())
         .or_else(|| Some(status?.ses.as_ref()?.account.clone()));
-    match name.and_then(|name| context.accounts.get(&name)) {
+    match name.as_ref().and_then(|name| context.accounts.get(name)) {
         Some(account) => {
             let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
             let uid = policy.uid().unwrap_or_default();
@@ -256,9 +245,13 @@ async fn leave(
                 return Ok(Action::await_change());
             }
         }
+        // After a restart, or while SES refuses us: it goes once the account was listed. Otherwise its set would stay.
+        None if name.as_ref().is_some_and(|name| account_exists(context, name)) => {
+            return Ok(Action::await_change());
+        }
         // Without the account nothing can be reached; what was made stays, switched as it is.
         None if made_something => {
-            let note = "its SendingAccount is gone or cannot be reached: its configuration set stays in SES";
+            let note = "its SendingAccount is gone: its configuration set stays in SES";
             context.events.warning(policy, "LeftInSES", note.to_owned()).await;
         }
         None => {}
@@ -267,6 +260,15 @@ async fn leave(
         .remove(context, &metadata(context, &key.namespace), policy)
         .await?;
     Ok(Action::await_change())
+}
+
+/// Whether there is such a SendingAccount, reached or not.
+pub(super) fn account_exists(context: &Context, account: &str) -> bool {
+    let key = Key {
+        namespace: String::new(),
+        name: account.to_owned(),
+    };
+    context.world.accounts.get(&key).is_some()
 }
 
 /// What becomes of a policy's set in the end.

@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, env = "READ_EVERY", default_value = "30s", value_parser = interval)]
     pub read_every: Duration,
     /// Between two listings of an account, such as 5m: what vanished from SES is found within this time. A listing costs
-    /// a call for each thousand configuration sets, another for each thousand identities, and one for the account.
+    /// a call for each thousand configuration sets, another for each thousand identities, and one `GetAccount`.
     #[arg(long, env = "LIST_EVERY", default_value = "5m", value_parser = interval)]
     pub list_every: Duration,
 }

@@ -1,7 +1,7 @@
 //! What a policy's status says. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::program::Outcome;
 use crate::{
@@ -160,6 +160,10 @@ fn programmed(facts: &Facts<'_>) -> Finding {
         Outcome::Failed { error, .. } => Finding::no(kind::PROGRAMMED, error.reason(), error.to_string()),
         Outcome::AccountWaits => match &facts.namespace.closed {
             Some(closed) => Finding::no(kind::PROGRAMMED, closed.reason(), closed.to_string()),
+            // Nothing changed but that the operator began anew: what it left stands.
+            None if was_programmed(facts) && compiles_as_before(facts) => {
+                Finding::yes(kind::PROGRAMMED, "Programmed", "SES stands as compiled")
+            }
             None if was_programmed(facts) => Finding::yes(
                 kind::PROGRAMMED,
                 "AccountWaits",
@@ -208,6 +212,17 @@ fn was_programmed(facts: &Facts<'_>) -> bool {
     ses.is_some_and(|ses| {
         let same = |desired: &DesiredSet| ses.configuration_set == desired.name.as_str();
         !ses.applied.is_empty() && facts.desired.is_none_or(same)
+    })
+}
+
+/// Whether what was compiled is what the status before tells of, and that was in force.
+fn compiles_as_before(facts: &Facts<'_>) -> bool {
+    facts.before.is_some_and(|before| {
+        let programmed =
+            |condition: &Condition| condition.type_ == kind::PROGRAMMED && condition.reason == "Programmed";
+        before.observed_generation == facts.generation
+            && before.effective == facts.policy.effective.values()
+            && before.conditions.iter().any(programmed)
     })
 }
 

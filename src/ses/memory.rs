@@ -121,3 +121,19 @@ impl From<BTreeMap<String, String>> for SetMemory {
 fn switch(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_known_unless_it_was_left_half_way() {
+        let memory = SetMemory::default();
+        assert_eq!(memory.sending(), None);
+        for on in [true, false] {
+            let settled = memory.clone().with_sending(on);
+            assert_eq!(settled.sending(), Some(on));
+            assert_eq!(settled.with_switch_under_way().sending(), None);
+        }
+    }
+}

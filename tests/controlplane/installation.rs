@@ -18,7 +18,7 @@ use kube::{
 use mail_policy_operator::{
     api::{MailGuardrail, MailPolicy, MailWindow, SendingAccount},
     policy::SidecarConfig,
-    simulator::{Admin, CallRecord, Config, Limit, Operation, Running, Simulator},
+    simulator::{Admin, CallRecord, Config, Limit, Operation, Running, Simulator, state::ConfigurationSet},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,8 +33,8 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 pub struct Installation {
     /// The API server.
     pub control_plane: ControlPlane,
-    /// The operator; none where a test starts it itself.
-    pub operator: Option<Process>,
+    /// The operator; none where tests start it themselves.
+    operator: Option<Process>,
 }
 
 impl Installation {
@@ -43,7 +43,7 @@ impl Installation {
         static SHARED: OnceCell<Installation> = OnceCell::const_new();
         let start = async || {
             let mut installation = Self::start().await?;
-            installation.start_operator("shared")?;
+            installation.operator = Some(installation.replica("shared")?);
             Ok::<_, Error>(installation)
         };
         SHARED.get_or_try_init(start).await.unwrap()
@@ -53,9 +53,7 @@ impl Installation {
     pub async fn exclusive() -> MutexGuard<'static, Self> {
         static EXCLUSIVE: OnceCell<Mutex<Installation>> = OnceCell::const_new();
         let start = async || Ok::<_, Error>(Mutex::new(Self::start().await?));
-        let mut installation = EXCLUSIVE.get_or_try_init(start).await.unwrap().lock().await;
-        installation.operator = None;
-        installation
+        EXCLUSIVE.get_or_try_init(start).await.unwrap().lock().await
     }
 
     async fn start() -> Result<Self> {
@@ -81,14 +79,7 @@ impl Installation {
         })
     }
 
-    /// Starts the operator, in the place of the one before.
-    pub fn start_operator(&mut self, instance: &str) -> Result<()> {
-        self.operator = None;
-        self.operator = Some(self.replica(instance)?);
-        Ok(())
-    }
-
-    /// Starts one replica.
+    /// Starts a replica of the operator. Dropping it kills it, as a machine that loses its power would.
     pub fn replica(&self, instance: &str) -> Result<Process> {
         let arguments = [
             "run",
@@ -113,11 +104,6 @@ impl Installation {
             &arguments.map(ToOwned::to_owned),
             &environment,
         )
-    }
-
-    /// Kills the operator as a machine that loses its power would, and returns when it is gone.
-    pub fn kill_operator(&mut self) {
-        self.operator = None;
     }
 }
 
@@ -149,7 +135,7 @@ spec:
 "#;
 
 /// A guardrail of the stage's namespace that bounds nothing but the recipients.
-pub const GUARDRAIL: &str = r#"
+pub const GUARDRAIL: &str = r"
 apiVersion: mailpolicy.dev/v1alpha1
 kind: MailGuardrail
 metadata: {name: STAGE}
@@ -160,16 +146,16 @@ spec:
   window: {maxMode: Live, maxDuration: 4h}
   allowedDomains: [example.com]
 ---
-"#;
+";
 
 /// A policy that sends and whose set goes with it.
-pub const POLICY: &str = r#"
+pub const POLICY: &str = r"
 apiVersion: mailpolicy.dev/v1alpha1
 kind: MailPolicy
 metadata: {name: default, namespace: STAGE}
 spec: {mode: Live, deletionPolicy: Delete}
 ---
-"#;
+";
 
 impl<'a> Stage<'a> {
     /// A stage with nothing on it but an empty namespace.
@@ -413,7 +399,7 @@ impl<'a> Stage<'a> {
         let look = async || {
             let switched = self.ses().with_account(|account| {
                 let mut sets = account.sets.values();
-                sets.next().map(|set| set.sending_enabled())
+                sets.next().map(ConfigurationSet::sending_enabled)
             });
             if switched == Some(sending) {
                 Ok(())

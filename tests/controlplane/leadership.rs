@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::future::join_all;
 use kube::{
     Api,
     api::{DynamicObject, ListParams},
@@ -14,7 +15,7 @@ use mail_policy_operator::{
 use serde_json::{Value, json};
 
 use crate::{
-    installation::{ACCOUNT, GUARDRAIL, Installation, POLICY, Stage, is_write},
+    installation::{ACCOUNT, GUARDRAIL, Installation, POLICY, Stage},
     support::eventually,
 };
 
@@ -101,81 +102,98 @@ async fn settled(stage: &Stage<'_>, life: &str) {
     stage.published_mode_is("default", "Live").await;
 }
 
+/// Where the operator is killed: while a call hangs that changes nothing, or one that took effect and is not answered.
+fn cuts() -> impl Iterator<Item = (&'static str, Fault)> {
+    let effects = [Effect::Hang { millis: 60_000 }, Effect::Withhold { millis: 60_000 }];
+    LIVES.into_iter().flat_map(move |(life, operations)| {
+        operations.iter().flat_map(move |operation| {
+            effects.map(|effect| {
+                let operation = Some(*operation);
+                (
+                    life,
+                    Fault {
+                        operation,
+                        ..Fault::next_calls(effect, 1)
+                    },
+                )
+            })
+        })
+    })
+}
+
+/// A stage where the change of `life` begins.
+async fn prepared<'a>(installation: &'a Installation, life: &str) -> Stage<'a> {
+    let stage = Stage::empty(&installation.control_plane, "cut").await;
+    prepare(&stage, life).await;
+    stage.ses().reset_calls();
+    stage
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_killed_before_or_after_any_call_converges_and_does_nothing_twice() {
-    let mut installation = Installation::exclusive().await;
-    let mut cuts = 0;
-    for (life, operations) in LIVES {
-        // How it ends where nobody is killed.
-        installation.start_operator("cut").unwrap();
-        let undisturbed = {
-            let stage = Stage::empty(&installation.control_plane, "undisturbed").await;
-            prepare(&stage, life).await;
-            stage.ses().reset_calls();
-            change(&stage, life).await;
-            settled(&stage, life).await;
-            let mut names = stage.write_names();
+    let installation = Installation::exclusive().await;
+    let operator = installation.replica("cut").unwrap();
+    // How each life ends where nobody is killed.
+    let undisturbed = join_all(LIVES.map(async |(life, operations)| {
+        let stage = prepared(&installation, life).await;
+        change(&stage, life).await;
+        settled(&stage, life).await;
+        let sorted = |mut names: Vec<&'static str>| {
             names.sort_unstable();
-            let mut wanted: Vec<_> = operations.iter().map(|operation| operation.name()).collect();
-            wanted.sort_unstable();
-            assert_eq!(names, wanted, "{life}: the cut points have changed");
-            content(&stage)
+            names
         };
-        for operation in operations {
-            // The call hangs and nothing happens; or it takes effect and the answer is lost.
-            for effect in [Effect::Hang { millis: 60_000 }, Effect::LoseAnswer] {
-                let cut = format!("{life}, {effect:?} at {}", operation.name());
-                installation.start_operator("cut").unwrap();
-                let stage = Stage::empty(&installation.control_plane, "cut").await;
-                prepare(&stage, life).await;
-                stage.ses().reset_calls();
-                let fault = Fault {
-                    operation: Some(*operation),
-                    ..Fault::next_calls(effect, 1)
-                };
-                stage.ses().arm(fault).unwrap();
-                change(&stage, life).await;
-                // A fault that has hit is armed no more.
-                let hit = async || {
-                    if stage.ses().faults().is_empty() {
-                        Ok(())
-                    } else {
-                        Err(format!("{:?}", stage.write_names()))
-                    }
-                };
-                stage.wait(&format!("the cut: {cut}"), hit).await;
-                let name = stage.name.clone();
-                let simulator = stage.simulator;
-                installation.kill_operator();
-
-                installation.start_operator("cut").unwrap();
-                let stage = Stage {
-                    control_plane: &installation.control_plane,
-                    client: installation.control_plane.client().await.unwrap(),
-                    simulator,
-                    name,
-                };
-                settled(&stage, life).await;
-
-                assert_eq!(content(&stage), undisturbed, "{cut}");
-                let made: BTreeMap<_, _> = stage
-                    .effects()
-                    .into_iter()
-                    .filter(|((name, _), _)| name.starts_with("Create") || name.starts_with("Delete"))
-                    .collect();
-                assert!(made.values().all(|times| *times == 1), "{cut}: {made:?}");
-                assert!(stage.sets().len() <= 1, "{cut}: {:?}", stage.sets());
-                cuts += 1;
+        let wanted = operations.iter().map(|operation| operation.name()).collect();
+        assert_eq!(
+            sorted(stage.write_names()),
+            sorted(wanted),
+            "{life}: the cut points have changed"
+        );
+        (life, content(&stage))
+    }));
+    let undisturbed: BTreeMap<_, _> = undisturbed.await.into_iter().collect();
+    let stages = join_all(cuts().map(async |(life, fault)| {
+        let stage = prepared(&installation, life).await;
+        stage.ses().arm(fault.clone()).unwrap();
+        (life, fault, stage)
+    }));
+    let stages = stages.await;
+    assert_eq!(stages.len(), 16);
+    join_all(stages.iter().map(async |(life, fault, stage)| {
+        change(stage, life).await;
+        // A fault that has hit is armed no more.
+        let hit = async || {
+            if stage.ses().faults().is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{:?}", stage.write_names()))
             }
-        }
-    }
-    assert_eq!(cuts, 16);
+        };
+        stage.wait(&format!("{life} is cut: {fault:?}"), hit).await;
+    }))
+    .await;
+    drop(operator);
+
+    let _next = installation.replica("cut").unwrap();
+
+    join_all(stages.iter().map(async |(life, fault, stage)| {
+        settled(stage, life).await;
+        let cut = format!("{life}, {fault:?}");
+        assert_eq!(content(stage), undisturbed[life], "{cut}");
+        let made: BTreeMap<_, _> = stage
+            .effects()
+            .into_iter()
+            .filter(|((name, _), _)| name.starts_with("Create") || name.starts_with("Delete"))
+            .collect();
+        assert!(made.values().all(|times| *times == 1), "{cut}: {made:?}");
+        assert!(stage.sets().len() <= 1, "{cut}: {:?}", stage.sets());
+    }))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_status() {
-    let mut installation = Installation::exclusive().await;
-    installation.start_operator("restarted").unwrap();
+    let installation = Installation::exclusive().await;
+    let operator = installation.replica("restarted").unwrap();
     let stage = Stage::empty(&installation.control_plane, "restart").await;
     let policies: String = (0..10)
         .map(|number| POLICY.replace("name: default", &format!("name: p{number}")))
@@ -184,11 +202,9 @@ async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_
     for number in 0..10 {
         stage.policy_says(&format!("p{number}"), "Ready", "True InForce").await;
     }
-    let (name, simulator) = (stage.name.clone(), stage.simulator);
-    installation.kill_operator();
-    simulator.admin().reset_calls();
-    let client = installation.control_plane.client().await.unwrap();
-    let api: Api<MailPolicy> = Api::namespaced(client.clone(), &name);
+    drop(operator);
+    stage.ses().reset_calls();
+    let api: Api<MailPolicy> = stage.namespaced();
     let versions = async || {
         let policies = api.list(&ListParams::default()).await.unwrap().items;
         policies
@@ -198,11 +214,11 @@ async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_
     };
     let before = versions().await;
 
-    installation.start_operator("restarted").unwrap();
+    let _next = installation.replica("restarted").unwrap();
 
     // Three listings of sets: by the last, whatever the first one set off is over.
     let listings = async || {
-        let calls = simulator.admin().calls_after(0, 1000);
+        let calls = stage.ses().calls_after(0, 1000);
         let listed = calls
             .iter()
             .filter(|call| call.operation == Operation::ListConfigurationSets)
@@ -218,7 +234,7 @@ async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_
         Operation::ListConfigurationSets,
         Operation::ListEmailIdentities,
     ];
-    let calls = simulator.admin().calls_after(0, 1000);
+    let calls = stage.ses().calls_after(0, 1000);
     let others: Vec<_> = calls.iter().filter(|call| !known.contains(&call.operation)).collect();
     assert!(others.is_empty(), "{others:?}");
     assert_eq!(versions().await, before);
@@ -270,7 +286,7 @@ async fn of_two_replicas_one_writes_and_the_other_takes_over_when_it_is_killed_o
     // Stopped: it gives the lease up, and the next one need not wait for it to run out.
     let _third = installation.replica("replica-c").unwrap();
     second.signal("TERM").unwrap();
-    let given_up = std::time::Duration::from_secs(10);
+    let given_up = Duration::from_secs(10);
     let look = async || {
         let lease = leases
             .get("mail-policy-operator")
@@ -291,7 +307,7 @@ async fn of_two_replicas_one_writes_and_the_other_takes_over_when_it_is_killed_o
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_restarts_costs_no_call_to_ses_and_changes_go_on() {
     let mut installation = Installation::exclusive().await;
-    installation.start_operator("patient").unwrap();
+    let mut operator = installation.replica("patient").unwrap();
     let stage = Stage::set(&installation.control_plane, "restarted").await;
     let (name, simulator) = (stage.name.clone(), stage.simulator);
     simulator.admin().reset_calls();
@@ -299,9 +315,8 @@ async fn an_api_server_that_restarts_costs_no_call_to_ses_and_changes_go_on() {
     installation.control_plane.restart_apiserver().await.unwrap();
 
     // A replica that could not renew its lease in time has ended by itself; whoever started it starts it again.
-    let ended = installation.operator.as_mut().unwrap().ended().unwrap();
-    if ended.is_some() {
-        installation.start_operator("patient").unwrap();
+    if operator.ended().unwrap().is_some() {
+        operator = installation.replica("patient").unwrap();
     }
     let stage = Stage {
         control_plane: &installation.control_plane,
@@ -320,13 +335,13 @@ async fn an_api_server_that_restarts_costs_no_call_to_ses_and_changes_go_on() {
         ref other => Err(format!("{other:?}")),
     };
     stage.wait("the change reached SES, and nothing else", written).await;
-    assert!(stage.writes().iter().all(|call| is_write(call.operation)));
+    operator.still_runs().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_cannot_be_read_blinds_nobody_to_the_others() {
-    let mut installation = Installation::exclusive().await;
-    installation.start_operator("sighted").unwrap();
+    let installation = Installation::exclusive().await;
+    let _operator = installation.replica("sighted").unwrap();
     let stage = Stage::set(&installation.control_plane, "unreadable").await;
     // As an operator sees objects that were written under a newer definition.
     let crds: Api<DynamicObject> = Api::all_with(
