@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{DynamicObject, ListParams},
     core::{ApiResource, GroupVersionKind},
 };
@@ -215,6 +215,24 @@ async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_
             .collect::<BTreeMap<_, _>>()
     };
     let before = versions().await;
+    // An operator begins with a list from the API server's cache: what it wrote last must have arrived there.
+    let cached = async || {
+        let cached = api
+            .list_metadata(&ListParams::default().match_any())
+            .await
+            .unwrap()
+            .items;
+        let seen = cached
+            .iter()
+            .filter(|policy| policy.metadata.resource_version == before.get(&policy.name_any()).cloned())
+            .count();
+        if seen == before.len() {
+            Ok(())
+        } else {
+            Err(format!("{seen} of {}", before.len()))
+        }
+    };
+    stage.wait("the cache is up to date", cached).await;
 
     let _next = installation.replica(REPLICA).unwrap();
 
