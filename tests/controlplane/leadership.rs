@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{DynamicObject, ListParams},
     core::{ApiResource, GroupVersionKind},
 };
@@ -19,6 +19,8 @@ use crate::{
     support::eventually,
 };
 
+/// The replica of most tests: the one whose lease it is need not wait until it runs out.
+const REPLICA: &str = "replica-a";
 /// A lease runs out after 15 s; the other replica looks every 3 s.
 const TAKE_OVER: Duration = Duration::from_secs(40);
 
@@ -132,7 +134,7 @@ async fn prepared<'a>(installation: &'a Installation, life: &str) -> Stage<'a> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_killed_before_or_after_any_call_converges_and_does_nothing_twice() {
     let installation = Installation::exclusive().await;
-    let operator = installation.replica("cut").unwrap();
+    let operator = installation.replica(REPLICA).unwrap();
     // How each life ends where nobody is killed.
     let undisturbed = join_all(LIVES.map(async |(life, operations)| {
         let stage = prepared(&installation, life).await;
@@ -173,7 +175,7 @@ async fn an_operator_killed_before_or_after_any_call_converges_and_does_nothing_
     .await;
     drop(operator);
 
-    let _next = installation.replica("cut").unwrap();
+    let _next = installation.replica(REPLICA).unwrap();
 
     join_all(stages.iter().map(async |(life, fault, stage)| {
         settled(stage, life).await;
@@ -193,7 +195,7 @@ async fn an_operator_killed_before_or_after_any_call_converges_and_does_nothing_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_status() {
     let installation = Installation::exclusive().await;
-    let operator = installation.replica("restarted").unwrap();
+    let operator = installation.replica(REPLICA).unwrap();
     let stage = Stage::empty(&installation.control_plane, "restart").await;
     let policies: String = (0..10)
         .map(|number| POLICY.replace("name: default", &format!("name: p{number}")))
@@ -213,8 +215,26 @@ async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_
             .collect::<BTreeMap<_, _>>()
     };
     let before = versions().await;
+    // An operator begins with a list from the API server's cache: what it wrote last must have arrived there.
+    let cached = async || {
+        let cached = api
+            .list_metadata(&ListParams::default().match_any())
+            .await
+            .unwrap()
+            .items;
+        let seen = cached
+            .iter()
+            .filter(|policy| policy.metadata.resource_version == before.get(&policy.name_any()).cloned())
+            .count();
+        if seen == before.len() {
+            Ok(())
+        } else {
+            Err(format!("{seen} of {}", before.len()))
+        }
+    };
+    stage.wait("the cache is up to date", cached).await;
 
-    let _next = installation.replica("restarted").unwrap();
+    let _next = installation.replica(REPLICA).unwrap();
 
     // Three listings of sets: by the last, whatever the first one set off is over.
     let listings = async || {
@@ -243,7 +263,7 @@ async fn a_restart_of_the_operator_costs_listings_and_the_account_and_writes_no_
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_replicas_one_writes_and_the_other_takes_over_when_it_is_killed_or_stopped() {
     let installation = Installation::exclusive().await;
-    let first = installation.replica("replica-a").unwrap();
+    let first = installation.replica(REPLICA).unwrap();
     let stage = Stage::set(&installation.control_plane, "replicas").await;
     let second = installation.replica("replica-b").unwrap();
     let leases: Api<k8s_openapi::api::coordination::v1::Lease> =
@@ -259,7 +279,7 @@ async fn of_two_replicas_one_writes_and_the_other_takes_over_when_it_is_killed_o
         };
         eventually(TAKE_OVER, format!("{wanted} leads"), look).await.unwrap();
     };
-    holder_is("replica-a").await;
+    holder_is(REPLICA).await;
     let policies: Api<MailPolicy> = stage.namespaced();
     stage.ses().reset_calls();
     stage
@@ -307,7 +327,7 @@ async fn of_two_replicas_one_writes_and_the_other_takes_over_when_it_is_killed_o
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_restarts_costs_no_call_to_ses_and_changes_go_on() {
     let mut installation = Installation::exclusive().await;
-    let mut operator = installation.replica("patient").unwrap();
+    let mut operator = installation.replica(REPLICA).unwrap();
     let stage = Stage::set(&installation.control_plane, "restarted").await;
     let (name, simulator) = (stage.name.clone(), stage.simulator);
     simulator.admin().reset_calls();
@@ -316,7 +336,7 @@ async fn an_api_server_that_restarts_costs_no_call_to_ses_and_changes_go_on() {
 
     // A replica that could not renew its lease in time has ended by itself; whoever started it starts it again.
     if operator.ended().unwrap().is_some() {
-        operator = installation.replica("patient").unwrap();
+        operator = installation.replica(REPLICA).unwrap();
     }
     let stage = Stage {
         control_plane: &installation.control_plane,
@@ -341,7 +361,7 @@ async fn an_api_server_that_restarts_costs_no_call_to_ses_and_changes_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_cannot_be_read_blinds_nobody_to_the_others() {
     let installation = Installation::exclusive().await;
-    let _operator = installation.replica("sighted").unwrap();
+    let _operator = installation.replica(REPLICA).unwrap();
     let stage = Stage::set(&installation.control_plane, "unreadable").await;
     // As an operator sees objects that were written under a newer definition.
     let crds: Api<DynamicObject> = Api::all_with(
