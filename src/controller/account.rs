@@ -43,6 +43,15 @@ pub fn reconcile(
             return Ok(Action::await_change());
         };
         let observed = observe(&context, &key, &object.spec).await;
+        if context.accounts.note_tried(&key.name) && observed.is_err() {
+            // A listing queues them; without one their statuses say what they wait for.
+            context
+                .world
+                .policies
+                .keys()
+                .into_iter()
+                .for_each(|policy| context.queues.policies.push(policy));
+        }
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;

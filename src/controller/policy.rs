@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
+use http::{HeaderValue, header::ACCEPT};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::{PartialObjectMeta, Request},
     runtime::controller::Action,
 };
 use serde_json::json;
@@ -15,8 +17,9 @@ use super::{
     context::Context,
     desired::{desired_set, owner},
     error::{Error, is_not_found},
+    feed,
     program::{Outcome, program},
-    publish::{account_spec, scene},
+    publish::{account_spec, compiled},
     status::{self, Facts},
     world::Key,
 };
@@ -24,7 +27,7 @@ use crate::{
     api::{MANAGER, MailPolicy, MailPolicyStatus, Parsed, policy::DeletionPolicy},
     clock,
     metrics::OfKind,
-    policy::{CompiledNamespace, CompiledPolicy, compile},
+    policy::{CompiledNamespace, CompiledPolicy},
     ses::{
         apply::apply,
         budget::{Admitted, Priority},
@@ -36,27 +39,35 @@ use crate::{
 /// Keeps a policy until what it made in SES is settled.
 const FINALIZER: &str = "mailpolicy.dev/ses";
 
+/// Asks the API server to answer with an object's metadata alone.
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+
 /// Reconciles one policy.
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*policy);
-        let scene = scene(&context, &key.namespace, Some(&key.name)).await?;
-        let namespace = compile(&scene.facts());
+        let namespace = compiled(&context, &key.namespace, Some(&key.name)).await?;
         let Some(compiled) = namespace.policies.first() else {
             return Ok(Action::await_change());
         };
         if policy.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &policy, &namespace, compiled).await;
         }
-        ensure_finalizer(&context, &policy).await?;
         // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
         let Parsed::Readable(object) = &*policy else {
+            ensure_finalizer(&context, &policy).await?;
             context.publisher.publish(&context, &key.namespace).await?;
             return Ok(Action::await_change());
         };
-        let outcome = settle(&context, &key, object, &namespace, compiled).await?;
+        if account_is_untried(&context, &namespace) {
+            return Ok(next(&namespace));
+        }
+        ensure_finalizer(&context, &policy).await?;
+        let outcome = settle(&context, &key, object, &namespace, compiled).await;
+        // Whatever SES says, the namespace has its configuration; what SES does not have yet is closed in it.
         context.publisher.publish(&context, &key.namespace).await?;
-        report(&context, object, &namespace, compiled, &outcome).await?;
+        report(&context, object, &namespace, compiled, &outcome?).await?;
         Ok(next(&namespace))
     }
     .boxed()
@@ -111,6 +122,11 @@ async fn settle(
 fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
     let account = context.accounts.get(&namespace.account.as_ref()?.value)?;
     account.inventory().is_some().then_some(account)
+}
+
+/// The account is there and was not looked at yet: all its policies are reconciled when it has been.
+fn account_is_untried(context: &Context, namespace: &CompiledNamespace) -> bool {
+    account_spec(context, namespace).is_some_and(|(name, _)| !context.accounts.is_tried(&name))
 }
 
 async fn report(
@@ -176,12 +192,14 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
         "apiVersion": MailPolicy::api_version(&()), "kind": MailPolicy::kind(&()),
         "metadata": {"name": object.name_any()}, "status": status,
     });
-    let api: Api<MailPolicy> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let path = MailPolicy::url_path(&(), object.metadata.namespace.as_deref());
     let params = PatchParams::apply(MANAGER).force();
-    match api
-        .patch_status(&object.name_any(), &params, &Patch::Apply(&patch))
-        .await
-    {
+    let mut request = Request::new(path)
+        .patch_subresource("status", &object.name_any(), &params, &Patch::Apply(&patch))
+        .map_err(kube::Error::BuildRequest)?;
+    // Of the answer only that it came is of interest, and the whole object is large.
+    request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+    match context.client.request::<PartialObjectMeta<MailPolicy>>(request).await {
         // It was deleted meanwhile.
         Err(error) if is_not_found(&error) => Ok(()),
         Err(error) => Err(error.into()),
@@ -202,28 +220,45 @@ async fn ensure_finalizer(context: &Context, policy: &Parsed<MailPolicy>) -> Res
     }
     let mut finalizers = policy.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
-    write_finalizers(context, policy, &finalizers).await
+    if let Some(written) = write_finalizers(context, policy, &finalizers).await? {
+        note_written(context, policy, written);
+    }
+    Ok(())
 }
 
-async fn write_finalizers(context: &Context, policy: &Parsed<MailPolicy>, finalizers: &[String]) -> Result<(), Error> {
+/// Writes the finalizers; `None` where the policy is gone.
+async fn write_finalizers(
+    context: &Context,
+    policy: &Parsed<MailPolicy>,
+    finalizers: &[String],
+) -> Result<Option<PartialObjectMeta<MailPolicy>>, Error> {
     // The version makes a change by another controller meanwhile a conflict.
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": policy.resource_version()}});
     let namespace = policy.namespace().unwrap_or_default();
-    let api: Api<kube::core::PartialObjectMeta<MailPolicy>> = Api::namespaced(context.client.clone(), &namespace);
+    let api: Api<MailPolicy> = Api::namespaced(context.client.clone(), &namespace);
     match api
         .patch_metadata(&policy.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
         .await
     {
-        Err(error) if is_not_found(&error) => Ok(()),
+        Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(error.into()),
-        Ok(_) => {
+        Ok(written) => {
             context
                 .metrics
                 .api_writes
                 .get_or_create(&OfKind { kind: "MailPolicy" })
                 .inc();
-            Ok(())
+            Ok(Some(written))
         }
+    }
+}
+
+/// The watch will show what was written here: that alone is no news. A change of the spec meanwhile is.
+fn note_written(context: &Context, before: &Parsed<MailPolicy>, mut written: PartialObjectMeta<MailPolicy>) {
+    feed::trim(&mut written);
+    if written.metadata.generation == before.meta().generation && written.annotations() == before.annotations() {
+        let shelf = &context.world.policies;
+        shelf.note(&Key::of(before), feed::intent_mark(&written));
     }
 }
 
