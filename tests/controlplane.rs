@@ -1,8 +1,28 @@
-//! What needs a real API server. One control plane for the whole binary, one namespace or more for each test.
+//! What needs a real API server. Each test works in namespaces of its own; few control planes serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "controlplane/bounds.rs"]
+mod bounds;
+#[path = "controlplane/crds.rs"]
+mod crds;
+#[path = "controlplane/deletion.rs"]
+mod deletion;
+#[path = "controlplane/examples.rs"]
+mod examples;
+#[path = "controlplane/faults.rs"]
+mod faults;
 #[path = "controlplane/harness.rs"]
 mod harness;
+#[path = "controlplane/installation.rs"]
+mod installation;
+#[path = "controlplane/leadership.rs"]
+mod leadership;
 #[path = "controlplane/operator.rs"]
 mod operator;
+#[path = "controlplane/rbac.rs"]
+mod rbac;
+#[path = "controlplane/specs.rs"]
+mod specs;
 mod support;
+#[path = "controlplane/windows.rs"]
+mod windows;

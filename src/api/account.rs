@@ -110,7 +110,7 @@ pub struct Identity {
 pub struct ApiBudget {
     /// Calls a second, in the long run.
     #[serde(default = "one")]
-    #[schemars(range(min = 0.01, max = 10000.0))]
+    #[schemars(schema_with = "schema::per_second")]
     pub per_second: f64,
     /// Calls that may be made at once after a quiet time. From 2 on, one of them is kept for stop requests.
     #[serde(default = "two")]

@@ -20,6 +20,8 @@ pub mod kind {
     pub const HEALTHY: &str = "Healthy";
     /// SES was found changed behind the operator's back.
     pub const DRIFTED: &str = "Drifted";
+    /// It is being deleted and stays because it is used. Present only then.
+    pub const IN_USE: &str = "InUse";
     /// The operator is at work, or will be again without help.
     pub const RECONCILING: &str = "Reconciling";
     /// Only a person can mend it.
@@ -105,6 +107,16 @@ pub fn merge(before: &[Condition], findings: Vec<Finding>, generation: Option<i6
     conditions
 }
 
+/// The conditions with this finding among them; the others stay as they are.
+#[must_use]
+pub fn put(before: &[Condition], finding: Finding, generation: Option<i64>, now: &Time) -> Vec<Condition> {
+    let kind = finding.kind;
+    let mut conditions = merge(before, vec![finding], generation, now);
+    conditions.extend(before.iter().filter(|condition| condition.type_ != kind).cloned());
+    conditions.sort_by(|one, two| one.type_.cmp(&two.type_));
+    conditions
+}
+
 /// Cuts a text at a character's border so that it has at most `max` bytes.
 #[must_use]
 pub fn bounded(mut text: String, max: usize) -> String {
@@ -172,5 +184,20 @@ mod tests {
             &at(1),
         );
         assert!(long[0].message.len() <= MESSAGE_MAX);
+    }
+
+    #[test]
+    fn a_finding_is_put_among_others_which_stay_as_they_are() {
+        let now = Time(jiff::Timestamp::UNIX_EPOCH);
+        let before = merge(&[], vec![Finding::yes(kind::READY, "Reached", "it is")], Some(1), &now);
+        let in_use = |message: &str| Finding::yes(kind::IN_USE, "StillNamed", message);
+        let once = put(&before, in_use("by a"), Some(2), &now);
+        let twice = put(&once, in_use("by b"), Some(2), &now);
+        let shown: Vec<_> = twice
+            .iter()
+            .map(|it| (it.type_.as_str(), it.message.as_str()))
+            .collect();
+        assert_eq!(shown, [(kind::IN_USE, "by b"), (kind::READY, "it is")]);
+        assert_eq!(twice[1], before[0]);
     }
 }

@@ -1,6 +1,8 @@
 //! The definitions of the kinds, as they are installed.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt;
 
 use super::{MANAGER, MailGuardrail, MailPolicy, MailSuppression, MailWindow, SendingAccount};
@@ -18,11 +20,44 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     definitions
         .into_iter()
         .map(|mut definition| {
+            forget_unsigned(&mut definition);
             let labels = definition.metadata.labels.get_or_insert_default();
             labels.insert("app.kubernetes.io/part-of".to_owned(), MANAGER.to_owned());
             definition
         })
         .collect()
+}
+
+/// Kubernetes knows no unsigned formats and warns at every apply; a minimum of 0 says the same.
+fn forget_unsigned(definition: &mut CustomResourceDefinition) {
+    fn walk(schema: &mut JSONSchemaProps) {
+        if schema
+            .format
+            .as_deref()
+            .is_some_and(|format| format.starts_with("uint"))
+        {
+            schema.format = None;
+        }
+        schema
+            .properties
+            .iter_mut()
+            .flatten()
+            .for_each(|(_, child)| walk(child));
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+            walk(items);
+        }
+        if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+            walk(values);
+        }
+    }
+    let schemas = definition
+        .spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut());
+    schemas
+        .filter_map(|schema| schema.open_api_v3_schema.as_mut())
+        .for_each(walk);
 }
 
 /// The file name and text of each definition.

@@ -425,6 +425,9 @@ pub struct EffectiveValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SesStatus {
+    /// The SendingAccount through which it was made.
+    #[serde(default)]
+    pub account: String,
     /// The configuration set's name.
     pub configuration_set: String,
     /// The configuration set's ARN, once the account's number is known.
@@ -438,6 +441,9 @@ pub struct SesStatus {
     /// The tenant's name, with Tenant isolation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// What of the tenant was applied: a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_applied: Option<String>,
     /// The sending switch as it was last intended; written before SES is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended_sending: Option<bool>,

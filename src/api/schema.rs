@@ -285,3 +285,14 @@ pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
         "a Secret's key has letters, digits, -, _ and .",
     )
 }
+
+/// A rate of calls. The API server compares a whole number with a minimum cut to a whole number, so a rule says it.
+pub(super) fn per_second(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "number", "maximum": 10000.0,
+        "x-kubernetes-validations": [{
+            "rule": "self >= 0.01",
+            "message": "write a number of calls a second from 0.01 to 10000; SES takes one a second of all clusters together",
+        }],
+    })
+}

@@ -7,16 +7,25 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
 
-use super::{accounts::Account, context::Context, error::Error, world::Key};
+use super::{
+    accounts::Account,
+    context::Context,
+    error::Error,
+    finalizer::Finalizer,
+    in_use::Users,
+    seals::{self, Seals},
+    world::Key,
+};
 use crate::{
     api::{
-        MANAGER, Parsed, SendingAccount, SendingAccountSpec, SendingAccountStatus,
+        MANAGER, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
-        condition::{Finding, kind, merge},
+        condition::{Finding, kind, merge, put},
     },
     clock,
     metrics::OfKind,
@@ -25,11 +34,18 @@ use crate::{
         budget::Priority,
         inventory::{Inventory, Scope},
         observed::AccountRecord,
+        plan::Consent,
     },
 };
 
-/// Between two listings: what vanished is found within this time.
-pub const LIST_EVERY: Duration = Duration::from_mins(5);
+/// Keeps an account that is in use.
+const FINALIZER: Finalizer = Finalizer {
+    name: "mailpolicy.dev/in-use",
+    kind: "SendingAccount",
+};
+/// Between two looks whether an account that is to go is still in use: what its users' status says is no reason to
+/// reconcile accounts otherwise.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reconciles one account.
 pub fn reconcile(
@@ -40,10 +56,21 @@ pub fn reconcile(
         let key = Key::of(&*account);
         let Parsed::Readable(object) = &*account else {
             context.accounts.remove(&key.name);
+            if account.meta().deletion_timestamp.is_some() && Users::of(&context.world, &key.name).is_empty() {
+                FINALIZER.remove(&context, &metadata(&context), &*account).await?;
+            }
             return Ok(Action::await_change());
         };
-        let observed = observe(&context, &key, &object.spec).await;
-        if context.accounts.note_tried(&key.name) && observed.is_err() {
+        let leaves = object.metadata.deletion_timestamp.is_some();
+        if leaves {
+            if leave(&context, &key, object).await? {
+                return Ok(Action::requeue(LOOK_AGAIN));
+            }
+        } else {
+            FINALIZER.add(&context, &metadata(&context), object).await?;
+        }
+        let observed = observe(&context, &key, object).await;
+        if context.accounts.note_failed(&key.name, observed.is_err()) {
             // A listing queues them; without one their statuses say what they wait for.
             context
                 .world
@@ -55,9 +82,35 @@ pub fn reconcile(
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
-        observed.map(|_| Action::requeue(LIST_EVERY))
+        let again = if leaves { LOOK_AGAIN } else { context.list_every };
+        observed.map(|_| Action::requeue(again))
     }
     .boxed()
+}
+
+fn metadata(context: &Context) -> Api<PartialObjectMeta<SendingAccount>> {
+    Api::all(context.client.clone())
+}
+
+/// The account is to go: lets it go once nobody uses it. `false` where it stays and was not reached yet since the
+/// operator began, so that its users cannot be settled either.
+async fn leave(context: &Context, key: &Key, object: &SendingAccount) -> Result<bool, Error> {
+    let users = Users::of(&context.world, &key.name);
+    if users.is_empty() {
+        FINALIZER.remove(context, &metadata(context), object).await?;
+        context.accounts.remove(&key.name);
+        return Ok(true);
+    }
+    let before = object.status.clone().unwrap_or_default();
+    let in_use = Finding::yes(kind::IN_USE, "StillNamed", users.message());
+    let now = Time(clock::now());
+    let status = SendingAccountStatus {
+        conditions: put(&before.conditions, in_use, object.metadata.generation, &now),
+        ..before
+    };
+    write_status(context, object, &status).await?;
+    let account = context.accounts.get(&key.name);
+    Ok(account.is_some_and(|account| account.inventory().is_some()))
 }
 
 /// What SES said of the account.
@@ -65,10 +118,12 @@ struct Observed {
     account: Arc<Account>,
     record: AccountRecord,
     inventory: Arc<Inventory>,
+    seals: Seals,
 }
 
 /// Reaches the account where it was not yet, asks how it does, and lists what stands.
-async fn observe(context: &Context, key: &Key, spec: &SendingAccountSpec) -> Result<Observed, Error> {
+async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Result<Observed, Error> {
+    let spec = &object.spec;
     let before = context.accounts.get(&key.name);
     let account = match before.filter(|account| account.spec == *spec) {
         Some(account) => account,
@@ -108,11 +163,21 @@ async fn observe(context: &Context, key: &Key, spec: &SendingAccountSpec) -> Res
     };
     let inventory = account.end_listing(listed);
     concern(context, key, first, &inventory);
+    let seals = seals::settle(&account, object, consent(object), !first).await?;
     Ok(Observed {
         account,
         record,
         inventory,
+        seals,
     })
+}
+
+/// What a person agreed to, by an annotation.
+fn consent(object: &SendingAccount) -> Consent {
+    Consent {
+        take_over: object.annotations().contains_key(TAKE_OVER),
+        recreate: false,
+    }
 }
 
 /// Policies of the account whose set the listing does not show; all of them after the first listing.
@@ -122,11 +187,14 @@ fn concern(context: &Context, account: &Key, first: bool, inventory: &Inventory)
             continue;
         };
         let status = policy.readable().and_then(|policy| policy.status.as_ref());
-        let of_account = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
+        let named = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
+        let made_here = status
+            .and_then(|status| status.ses.as_ref())
+            .is_some_and(|ses| ses.account == account.name);
         let vanished = status
             .and_then(|status| status.ses.as_ref())
             .is_some_and(|ses| !ses.applied.is_empty() && !inventory.sets.contains(&ses.configuration_set));
-        if of_account && (first || vanished) {
+        if (first && (named || made_here)) || (vanished && made_here) {
             context.queues.policies.push(key);
         }
     }
@@ -192,18 +260,19 @@ fn identities(object: &SendingAccount, observed: &Observed) -> Vec<IdentityStatu
             Some(listed) if !listed.verified => Some(format!("{} is not verified in SES", shown(&identity.name))),
             Some(_) => None,
         };
+        let (sealed, unsealed) = observed.seals.get(&identity.name).cloned().unwrap_or_default();
         IdentityStatus {
             name: shown(&identity.name),
             verified: listed.is_some_and(|listed| listed.verified),
-            sealed: false,
-            message,
+            sealed,
+            message: message.or(unsealed),
         }
     };
     object.spec.identities.iter().map(status).collect()
 }
 
 /// An identity as a status shows it: of an address only the domain.
-fn shown(identity: &str) -> String {
+pub(super) fn shown(identity: &str) -> String {
     identity
         .split_once('@')
         .map_or_else(|| identity.to_owned(), |(_, domain)| format!("a mailbox at {domain}"))

@@ -19,6 +19,7 @@ use crate::{
         budget::{Admission, Budget, CircuitPolicy, Meter, Priority, Rate},
         client::{Connection, Role, Timeouts, WriteSes},
         inventory::Inventory,
+        name::TenantName,
         read::Reader,
     },
 };
@@ -50,6 +51,8 @@ pub struct Account {
     pub arns: ArnBase,
     /// What was listed last; `None` before the first listing.
     inventory: RwLock<Option<Arc<Inventory>>>,
+    /// The namespaces' tenants, one at a time each.
+    pub tenants: Tenants,
     /// Sets that were made since the last listing began, which it may have missed.
     fresh: Mutex<BTreeSet<String>>,
 }
@@ -109,6 +112,7 @@ impl Account {
             turns,
             arns,
             inventory: RwLock::default(),
+            tenants: Tenants::default(),
             fresh: Mutex::default(),
         })
     }
@@ -146,6 +150,17 @@ impl Account {
         let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(inventory) = inventory.as_mut().filter(|inventory| inventory.sets.contains(name)) {
             Arc::make_mut(inventory).sets.remove(name);
+        }
+    }
+
+    /// Notes that the tenant is gone.
+    pub fn note_tenant_gone(&self, name: &str) {
+        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inventory) = inventory
+            .as_mut()
+            .filter(|inventory| inventory.tenants.contains_key(name))
+        {
+            Arc::make_mut(inventory).tenants.remove(name);
         }
     }
 
@@ -195,12 +210,28 @@ pub fn connection(spec: &SendingAccountSpec) -> Connection {
     }
 }
 
+/// Tenants at work on one at a time each, with what each was last left as by this run.
+#[derive(Default)]
+pub struct Tenants(Mutex<HashMap<TenantName, Turn>>);
+
+/// One tenant's turn: the hash of what it was left as, `None` where this run has not settled it.
+pub type Turn = Arc<tokio::sync::Mutex<Option<String>>>;
+
+impl Tenants {
+    /// The turn of one tenant.
+    #[must_use]
+    pub fn turn(&self, name: &TenantName) -> Turn {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(name.clone()).or_default())
+    }
+}
+
 /// Every account that could be reached.
 #[derive(Default)]
 pub struct Accounts {
     reached: RwLock<HashMap<String, Arc<Account>>>,
-    /// Those that were looked at once, whatever came of it.
-    tried: RwLock<HashSet<String>>,
+    /// Those that SES did not answer for when they were looked at last.
+    failed: RwLock<HashSet<String>>,
 }
 
 impl Accounts {
@@ -225,19 +256,25 @@ impl Accounts {
             .collect()
     }
 
-    /// Whether the account was looked at. Until then nothing is said of policies that wait for it: it is a matter of
-    /// moments, and every policy of the account is reconciled when they have passed.
+    /// Whether SES did not answer when the account was looked at last. Before the first look nothing is said of policies
+    /// that wait for the account: it is a matter of moments, after which all of them are reconciled.
     #[must_use]
-    pub fn is_tried(&self, name: &str) -> bool {
-        self.tried.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+    pub fn has_failed(&self, name: &str) -> bool {
+        self.failed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name)
     }
 
-    /// Notes that the account was looked at; whether it was for the first time.
-    pub fn note_tried(&self, name: &str) -> bool {
-        self.tried
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned())
+    /// Notes how a look at the account ended; whether it failed for the first time since it succeeded.
+    pub fn note_failed(&self, name: &str, failed: bool) -> bool {
+        let mut accounts = self.failed.write().unwrap_or_else(PoisonError::into_inner);
+        if failed {
+            accounts.insert(name.to_owned())
+        } else {
+            accounts.remove(name);
+            false
+        }
     }
 
     /// Keeps one.
@@ -295,10 +332,14 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_tried_once_for_the_first_time() {
+    fn a_failure_is_news_once_until_the_account_answers_again() {
         let accounts = Accounts::default();
-        assert!(!accounts.is_tried("a"));
-        assert_eq!([accounts.note_tried("a"), accounts.note_tried("a")], [true, false]);
-        assert!(accounts.is_tried("a"));
+        assert!(!accounts.has_failed("a"));
+        let looks = [true, true, false, true];
+        assert_eq!(
+            looks.map(|failed| accounts.note_failed("a", failed)),
+            [true, false, false, true]
+        );
+        assert!(accounts.has_failed("a"));
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use kube::Client;
@@ -11,11 +12,16 @@ use super::{
     accounts::Accounts,
     events::Events,
     feed::Queues,
+    latest::Latest,
     publish::Publisher,
     skew::ClockTrust,
     world::{Key, World},
 };
-use crate::{api::MailPolicyStatus, metrics::Metrics, policy::windows::Clock};
+use crate::{
+    api::{MailPolicy, MailPolicyStatus},
+    metrics::Metrics,
+    policy::windows::Clock,
+};
 
 /// What every reconciliation shares.
 pub struct Context {
@@ -35,6 +41,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Whether windows may open.
     pub clock: ClockTrust,
+    /// Policies written and not seen again yet.
+    pub written: Latest<MailPolicy>,
+    /// Between two listings of an account.
+    pub list_every: Duration,
     programmed: RwLock<HashMap<Key, bool>>,
     doubted: Mutex<HashSet<Key>>,
 }
@@ -42,7 +52,14 @@ pub struct Context {
 impl Context {
     /// A context that knows nothing yet.
     #[must_use]
-    pub fn new(client: Client, world: World, publisher: Publisher, metrics: Arc<Metrics>, instance: &str) -> Self {
+    pub fn new(
+        client: Client,
+        world: World,
+        publisher: Publisher,
+        metrics: Arc<Metrics>,
+        instance: &str,
+        list_every: Duration,
+    ) -> Self {
         Self {
             events: Events::new(client.clone(), instance),
             client,
@@ -52,6 +69,8 @@ impl Context {
             publisher,
             metrics,
             clock: ClockTrust::default(),
+            written: Latest::default(),
+            list_every,
             programmed: RwLock::default(),
             doubted: Mutex::default(),
         }
@@ -89,6 +108,7 @@ impl Context {
 
     /// The policy is gone.
     pub fn forget_policy(&self, policy: &Key) {
+        self.written.forget(policy);
         self.programmed
             .write()
             .unwrap_or_else(PoisonError::into_inner)

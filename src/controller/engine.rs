@@ -43,9 +43,9 @@ pub async fn run<K>(
             let (key, began) = (Key::of(&*object), clock::monotonic());
             let result = reconcile(object, Arc::clone(&context)).await;
             let outcome = result.as_ref().map_or_else(Error::reason, |_| "ok");
-            context
-                .metrics
-                .reconciled(kind, outcome, clock::monotonic().duration_since(began));
+            let took = clock::monotonic().duration_since(began);
+            context.metrics.reconciled(kind, outcome, took);
+            debug!(kind, %key, outcome, ?took, action = ?result.as_ref().ok(), "reconciled");
             if result.is_ok() {
                 failures.forget(&key);
             }

@@ -31,6 +31,9 @@ pub enum Error {
     /// A plan ended early.
     #[error("SES: {0}")]
     Apply(#[from] ApplyError),
+    /// The record of what was put on SES's lists cannot be read.
+    #[error("Secret mail-suppression-record cannot be read: {0}")]
+    Record(String),
     /// The sidecar's configuration cannot be written.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -49,6 +52,7 @@ impl Error {
             Self::Kube(_) => "Kubernetes",
             Self::Ses(error) => error.reason(),
             Self::Apply(error) => error.reason(),
+            Self::Record(_) => "RecordUnreadable",
             Self::Config(_) => "ConfigUnpublishable",
             Self::Ended(_) => "BrokenOff",
         }
@@ -61,7 +65,7 @@ impl Error {
             Self::Kube(_) | Self::Ended(_) => Retry::Backoff,
             Self::Ses(error) => error.retry(),
             Self::Apply(error) => error.retry(),
-            Self::Config(_) => Retry::UserMustMend,
+            Self::Config(_) | Self::Record(_) => Retry::UserMustMend,
         }
     }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
-use http::{HeaderValue, header::ACCEPT};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    core::{PartialObjectMeta, Request},
+    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
@@ -15,9 +14,11 @@ use serde_json::json;
 use super::{
     accounts::Account,
     context::Context,
-    desired::{desired_set, owner},
+    desired::desired_set,
     error::{Error, is_not_found},
     feed,
+    finalizer::Finalizer,
+    former::{Former, Retirement, retire, silence},
     program::{Outcome, program},
     publish::{account_spec, compiled},
     status::{self, Facts},
@@ -28,25 +29,20 @@ use crate::{
     clock,
     metrics::OfKind,
     policy::{CompiledNamespace, CompiledPolicy},
-    ses::{
-        apply::apply,
-        budget::{Admitted, Priority},
-        name::SetName,
-        plan::{Consent, Context as PlanContext, Removal, plan_set_removal},
-    },
+    ses::{budget::Priority, memory::SetMemory, name::SetName, plan::Removal},
 };
 
 /// Keeps a policy until what it made in SES is settled.
-const FINALIZER: &str = "mailpolicy.dev/ses";
-
-/// Asks the API server to answer with an object's metadata alone.
-const METADATA_ONLY: HeaderValue =
-    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+const FINALIZER: Finalizer = Finalizer {
+    name: "mailpolicy.dev/ses",
+    kind: "MailPolicy",
+};
 
 /// Reconciles one policy.
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*policy);
+        let policy = context.written.or(policy);
         let namespace = compiled(&context, &key.namespace, Some(&key.name)).await?;
         let Some(compiled) = namespace.policies.first() else {
             return Ok(Action::await_change());
@@ -54,21 +50,28 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         if policy.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &policy, &namespace, compiled).await;
         }
+        if policy.readable().is_some() && is_soon_known(&context, &namespace) {
+            return Ok(next(&namespace));
+        }
+        let api = metadata(&context, &key.namespace);
+        if let Some(written) = FINALIZER.add(&context, &api, &*policy).await? {
+            note_written(&context, &policy, written);
+        }
         // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
         let Parsed::Readable(object) = &*policy else {
-            ensure_finalizer(&context, &policy).await?;
             context.publisher.publish(&context, &key.namespace).await?;
             return Ok(Action::await_change());
         };
-        if account_is_untried(&context, &namespace) {
-            return Ok(next(&namespace));
-        }
-        ensure_finalizer(&context, &policy).await?;
-        let outcome = settle(&context, &key, object, &namespace, compiled).await;
-        // Whatever SES says, the namespace has its configuration; what SES does not have yet is closed in it.
+        let (before, outcome) = match silence(&context, &key, object, &namespace, compiled).await? {
+            Former::Quiet(before) => (before, settle(&context, &key, object, &namespace, compiled).await?),
+            Former::Waits(outcome) => (object.status.clone(), outcome),
+        };
         context.publisher.publish(&context, &key.namespace).await?;
-        report(&context, object, &namespace, compiled, &outcome?).await?;
-        Ok(next(&namespace))
+        report(&context, object, before.as_ref(), &namespace, compiled, &outcome).await?;
+        match outcome {
+            Outcome::Failed { error, .. } => Err(error),
+            _ => Ok(next(&namespace)),
+        }
     }
     .boxed()
 }
@@ -110,28 +113,34 @@ async fn settle(
     };
     let outcome = program(context, &account, key, object, compiled, &desired).await?;
     if let Outcome::Programmed { memory, findings, .. } = &outcome {
-        let refused = findings
+        let may_send = !findings
             .iter()
-            .any(|finding| finding.reason() == "NotOurs" || finding.reason() == "TooManyDestinations");
-        context.note_programmed(key, !refused && memory.sending() == Some(true));
+            .any(|finding| status::blocks(finding) || status::pauses(finding));
+        context.note_programmed(key, may_send && memory.sending() == Some(true));
     }
     Ok(outcome)
 }
 
-/// The account in use, once it was reached and listed.
+/// The account in use, once it was reached and listed, and its quota was seen: without a quota the policy may be closed
+/// for lack of a ceiling, and its set would be made switched off, only to be switched on a moment later.
 fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
-    let account = context.accounts.get(&namespace.account.as_ref()?.value)?;
+    namespace.quota?;
+    let name = &namespace.account.as_ref()?.value;
+    let account = context.accounts.get(name)?;
     account.inventory().is_some().then_some(account)
 }
 
-/// The account is there and was not looked at yet: all its policies are reconciled when it has been.
-fn account_is_untried(context: &Context, namespace: &CompiledNamespace) -> bool {
-    account_spec(context, namespace).is_some_and(|(name, _)| !context.accounts.is_tried(&name))
+/// The account is there and is being looked at for the first time: all its policies are reconciled when that is over.
+/// What would be said of them until then, and written to thousands, is outdated in moments.
+fn is_soon_known(context: &Context, namespace: &CompiledNamespace) -> bool {
+    account_spec(context, namespace)
+        .is_some_and(|(name, _)| account(context, namespace).is_none() && !context.accounts.has_failed(&name))
 }
 
 async fn report(
     context: &Context,
     object: &MailPolicy,
+    before: Option<&MailPolicyStatus>,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
     outcome: &Outcome,
@@ -143,20 +152,13 @@ async fn report(
     let desired = reached
         .as_ref()
         .and_then(|a| desired_set(&key.namespace, uid, compiled, &a.spec, &a.arns));
-    let quota = spec.as_ref().and_then(|(name, _)| {
-        let account = context.world.accounts.get(&Key {
-            namespace: String::new(),
-            name: name.clone(),
-        })?;
-        Some(account.readable()?.status.as_ref()?.quota?.max24_hours)
-    });
     let status = status::build(&Facts {
-        before: object.status.as_ref(),
+        before,
         generation: object.metadata.generation,
         namespace,
         policy: compiled,
-        account: spec.as_ref().map(|(_, spec)| spec),
-        quota_per_day: quota,
+        account: spec.as_ref().map(|(name, spec)| (name.as_str(), spec)),
+        quota_per_day: namespace.quota.map(|quota| quota.max24_hours),
         desired: desired.as_ref(),
         arn: desired
             .as_ref()
@@ -173,13 +175,17 @@ async fn report(
     write_status(context, object, &status).await
 }
 
-/// Remembers which switch is meant, before SES is called.
+/// Remembers which switch is meant, before SES is called, and that nobody knows how it stands until the call is over.
 pub(super) async fn remember_intent(context: &Context, object: &MailPolicy, sending: bool) -> Result<(), Error> {
     let Some(mut status) = object.status.clone() else {
         return Ok(());
     };
     let Some(ses) = &mut status.ses else { return Ok(()) };
     ses.intended_sending = Some(sending);
+    if !ses.applied.is_empty() {
+        let memory = SetMemory::from(std::mem::take(&mut ses.applied)).with_switch_under_way();
+        ses.applied = memory.as_map().clone();
+    }
     write_status(context, object, &status).await
 }
 
@@ -192,18 +198,17 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
         "apiVersion": MailPolicy::api_version(&()), "kind": MailPolicy::kind(&()),
         "metadata": {"name": object.name_any()}, "status": status,
     });
-    let path = MailPolicy::url_path(&(), object.metadata.namespace.as_deref());
+    let api: Api<MailPolicy> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let params = PatchParams::apply(MANAGER).force();
-    let mut request = Request::new(path)
-        .patch_subresource("status", &object.name_any(), &params, &Patch::Apply(&patch))
-        .map_err(kube::Error::BuildRequest)?;
-    // Of the answer only that it came is of interest, and the whole object is large.
-    request.headers_mut().insert(ACCEPT, METADATA_ONLY);
-    match context.client.request::<PartialObjectMeta<MailPolicy>>(request).await {
+    match api
+        .patch_status(&object.name_any(), &params, &Patch::Apply(&patch))
+        .await
+    {
         // It was deleted meanwhile.
         Err(error) if is_not_found(&error) => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(_) => {
+        Ok(written) => {
+            context.written.put(written);
             context
                 .metrics
                 .api_writes
@@ -214,52 +219,17 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
     }
 }
 
-async fn ensure_finalizer(context: &Context, policy: &Parsed<MailPolicy>) -> Result<(), Error> {
-    if policy.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
-        return Ok(());
-    }
-    let mut finalizers = policy.finalizers().to_vec();
-    finalizers.push(FINALIZER.to_owned());
-    if let Some(written) = write_finalizers(context, policy, &finalizers).await? {
-        note_written(context, policy, written);
-    }
-    Ok(())
-}
-
-/// Writes the finalizers; `None` where the policy is gone.
-async fn write_finalizers(
-    context: &Context,
-    policy: &Parsed<MailPolicy>,
-    finalizers: &[String],
-) -> Result<Option<PartialObjectMeta<MailPolicy>>, Error> {
-    // The version makes a change by another controller meanwhile a conflict.
-    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": policy.resource_version()}});
-    let namespace = policy.namespace().unwrap_or_default();
-    let api: Api<MailPolicy> = Api::namespaced(context.client.clone(), &namespace);
-    match api
-        .patch_metadata(&policy.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-    {
-        Err(error) if is_not_found(&error) => Ok(None),
-        Err(error) => Err(error.into()),
-        Ok(written) => {
-            context
-                .metrics
-                .api_writes
-                .get_or_create(&OfKind { kind: "MailPolicy" })
-                .inc();
-            Ok(Some(written))
-        }
-    }
-}
-
 /// The watch will show what was written here: that alone is no news. A change of the spec meanwhile is.
-fn note_written(context: &Context, before: &Parsed<MailPolicy>, mut written: PartialObjectMeta<MailPolicy>) {
+fn note_written(context: &Context, before: &Parsed<MailPolicy>, mut written: impl Resource) {
     feed::trim(&mut written);
-    if written.metadata.generation == before.meta().generation && written.annotations() == before.annotations() {
+    if written.meta().generation == before.meta().generation && written.annotations() == before.annotations() {
         let shelf = &context.world.policies;
         shelf.note(&Key::of(before), feed::intent_mark(&written));
     }
+}
+
+fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectMeta<MailPolicy>> {
+    Api::namespaced(context.client.clone(), namespace)
 }
 
 /// The policy goes: nothing may be sent, then SES is settled, then the policy is let go. Needs no valid spec.
@@ -270,7 +240,7 @@ async fn leave(
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
 ) -> Result<Action, Error> {
-    if !policy.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+    if !FINALIZER.is_on(policy) {
         return Ok(Action::await_change());
     }
     context.publisher.publish(context, &key.namespace).await?;
@@ -280,66 +250,52 @@ async fn leave(
         .account
         .as_ref()
         .map(|a| a.value.clone())
-        .or_else(|| status?.account.clone());
-    match name.and_then(|name| context.accounts.get(&name)) {
+        .or_else(|| Some(status?.ses.as_ref()?.account.clone()));
+    match name.as_ref().and_then(|name| context.accounts.get(name)) {
         Some(account) => {
-            let removed = remove(context, &account, key, policy, compiled).await?;
-            if !removed {
+            let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
+            let uid = policy.uid().unwrap_or_default();
+            let retirement = Retirement {
+                key,
+                uid: &uid,
+                set: &set,
+                removal: removal_of(compiled),
+                priority: Priority::Tighten,
+            };
+            if !retire(context, &account, policy, &retirement).await? {
                 return Ok(Action::await_change());
             }
         }
+        // After a restart, or while SES refuses us: it goes once the account was listed. Otherwise its set would stay.
+        None if name.as_ref().is_some_and(|name| account_exists(context, name)) => {
+            return Ok(Action::await_change());
+        }
         // Without the account nothing can be reached; what was made stays, switched as it is.
         None if made_something => {
-            let note = "its SendingAccount is gone or cannot be reached: its configuration set stays in SES";
+            let note = "its SendingAccount is gone: its configuration set stays in SES";
             context.events.warning(policy, "LeftInSES", note.to_owned()).await;
         }
         None => {}
     }
-    let others: Vec<String> = policy
-        .finalizers()
-        .iter()
-        .filter(|finalizer| *finalizer != FINALIZER)
-        .cloned()
-        .collect();
-    write_finalizers(context, policy, &others).await?;
+    FINALIZER
+        .remove(context, &metadata(context, &key.namespace), policy)
+        .await?;
     Ok(Action::await_change())
 }
 
-/// Switches off, and deletes where the policy says so; `false` where its turn has not come.
-async fn remove(
-    context: &Context,
-    account: &Account,
-    key: &Key,
-    policy: &Parsed<MailPolicy>,
-    compiled: &CompiledPolicy,
-) -> Result<bool, Error> {
-    let Admitted::Now(_slot) = account.admission.admit(key, Priority::Tighten) else {
-        return Ok(false);
+/// Whether there is such a SendingAccount, reached or not.
+pub(super) fn account_exists(context: &Context, account: &str) -> bool {
+    let key = Key {
+        namespace: String::new(),
+        name: account.to_owned(),
     };
-    let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
-    let observed = account.reader(Priority::Tighten).set(&set, Some(&account.arns)).await?;
-    let removal = match compiled.deletion.value {
+    context.world.accounts.get(&key).is_some()
+}
+
+/// What becomes of a policy's set in the end.
+pub(super) fn removal_of(compiled: &CompiledPolicy) -> Removal {
+    match compiled.deletion.value {
         DeletionPolicy::Retain => Removal::Retain,
         DeletionPolicy::Delete => Removal::Delete,
-    };
-    let uid = policy.uid().unwrap_or_default();
-    let owner = owner(&account.spec.cluster_id, &key.namespace, &key.name, &uid);
-    let plan_context = PlanContext {
-        arns: account.arns.clone(),
-        consent: Consent::default(),
-        intended_sending: None,
-        default_of: std::collections::BTreeSet::new(),
-    };
-    let plan = plan_set_removal(&owner, observed.as_ref(), removal, &plan_context);
-    let applied = apply(&plan, &*account.ses, &account.budget, Priority::Tighten).await?;
-    for finding in applied.findings() {
-        context
-            .events
-            .warning(policy, finding.reason(), finding.to_string())
-            .await;
     }
-    if removal == Removal::Delete {
-        account.note_gone(set.as_str());
-    }
-    Ok(true)
 }

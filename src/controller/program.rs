@@ -1,6 +1,13 @@
 //! Makes SES stand as one policy wants it: remembered or read, planned, applied.
 
-use super::{accounts::Account, context::Context, error::Error, policy::remember_intent, world::Key};
+use super::{
+    accounts::Account,
+    context::Context,
+    error::Error,
+    policy::remember_intent,
+    tenant::{self, Tenant},
+    world::Key,
+};
 use crate::{
     api::{MailPolicy, Mode, RECREATE, TAKE_OVER},
     metrics::Drift,
@@ -21,6 +28,8 @@ pub enum Outcome {
     Programmed {
         /// What is to be remembered.
         memory: SetMemory,
+        /// What of the tenant is to be remembered.
+        tenant: Option<String>,
         /// What no call mends.
         findings: Vec<Finding>,
         /// What was found changed and put right, for people; empty where nothing was.
@@ -32,6 +41,13 @@ pub enum Outcome {
     Parked(Priority),
     /// The account cannot be reached yet.
     AccountWaits,
+    /// Something was refused or not answered; it is tried again.
+    Failed {
+        /// What, where and how to mend it.
+        error: Error,
+        /// Whether the switch may have been thrown.
+        switch_under_way: bool,
+    },
 }
 
 /// What is known of the set before anything is asked.
@@ -44,7 +60,8 @@ enum Standing {
 /// Makes SES stand as the policy wants it.
 ///
 /// # Errors
-/// What SES or the API server refused; what was done stands, and the next reconciliation reads it.
+/// What the API server refused. What SES refused is an outcome: what was done stands, and the next reconciliation reads
+/// it.
 pub async fn program(
     context: &Context,
     account: &Account,
@@ -53,27 +70,60 @@ pub async fn program(
     policy: &CompiledPolicy,
     desired: &DesiredSet,
 ) -> Result<Outcome, Error> {
-    let remembered = remembered(object, desired);
+    let remembered = remembered(account, object, desired);
     let plan_context = plan_context(account, object);
     let expected = remembered.clone();
     let standing = standing(context, account, key, desired, remembered);
-    if let Standing::Remembered(memory) = &standing
+    let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
+    let tenant = tenant::known(
+        context,
+        account,
+        &key.namespace,
+        ses.and_then(|ses| ses.tenant_applied.as_ref()),
+    )
+    .await;
+    if let (Standing::Remembered(memory), Some(tenant)) = (&standing, &tenant)
         && *memory == SetMemory::of(desired)
     {
-        let (memory, findings, drift) = (memory.clone(), Vec::new(), String::new());
         return Ok(Outcome::Programmed {
-            memory,
-            findings,
-            drift,
+            memory: memory.clone(),
+            tenant: tenant.applied.clone(),
+            findings: Vec::new(),
+            drift: String::new(),
         });
     }
-    let priority = priority(&standing, policy, desired, context.is_doubted(key));
+    let priority = priority(&standing, expected.as_ref(), policy, desired);
     let Admitted::Now(_slot) = account.admission.admit(key, priority) else {
         return Ok(Outcome::Parked(priority));
     };
     let doubted = context.is_doubted(key);
-    let plan = plan(account, desired, &standing, &plan_context, priority).await?;
-    if changes_switch(&plan) {
+    // A set belongs to a tenant that stands.
+    let Tenant {
+        applied: tenant,
+        findings: of_tenant,
+    } = match tenant {
+        Some(tenant) => tenant,
+        None => match tenant::settle(context, account, &key.namespace, plan_context.consent, priority).await {
+            Ok(tenant) => tenant,
+            Err(error) => {
+                return Ok(Outcome::Failed {
+                    error,
+                    switch_under_way: false,
+                });
+            }
+        },
+    };
+    let plan = match plan(account, desired, &standing, &plan_context, priority).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            return Ok(Outcome::Failed {
+                error,
+                switch_under_way: false,
+            });
+        }
+    };
+    let switch_under_way = changes_switch(&plan);
+    if switch_under_way {
         // The config first where something tightens; and what is meant, so that our own half-done work is known as such.
         context.publisher.publish(context, &key.namespace).await?;
         remember_intent(context, object, desired.sending).await?;
@@ -86,7 +136,10 @@ pub async fn program(
             if let ApplyError::Stale { .. } = &error {
                 account.note_set(desired.name.as_str());
             }
-            return Err(error.into());
+            return Ok(Outcome::Failed {
+                error: error.into(),
+                switch_under_way,
+            });
         }
     };
     context.settle(key);
@@ -98,9 +151,12 @@ pub async fn program(
         .any(|finding| matches!(finding, Finding::SetPausedInSes { .. }));
     let memory = SetMemory::of(desired);
     let memory = if paused { memory.with_sending(false) } else { memory };
+    let mut findings = applied.findings().to_vec();
+    findings.extend(of_tenant);
     Ok(Outcome::Programmed {
         memory,
-        findings: applied.findings().to_vec(),
+        tenant,
+        findings,
         drift,
     })
 }
@@ -128,9 +184,10 @@ fn drift(
 }
 
 /// What the status remembers of this very set.
-fn remembered(object: &MailPolicy, desired: &DesiredSet) -> Option<SetMemory> {
+fn remembered(account: &Account, object: &MailPolicy, desired: &DesiredSet) -> Option<SetMemory> {
     let ses = object.status.as_ref()?.ses.as_ref()?;
-    (ses.configuration_set == desired.name.as_str() && !ses.applied.is_empty()).then(|| ses.applied.clone().into())
+    let same = ses.account == account.name && ses.configuration_set == desired.name.as_str();
+    (same && !ses.applied.is_empty()).then(|| ses.applied.clone().into())
 }
 
 fn standing(
@@ -140,6 +197,8 @@ fn standing(
     desired: &DesiredSet,
     remembered: Option<SetMemory>,
 ) -> Standing {
+    // A switch that was under way when the operator was killed is not known, and so must be read.
+    let remembered = remembered.filter(|memory| memory.sending().is_some());
     match (account.has_set(desired.name.as_str()), remembered) {
         (false, _) if !context.is_doubted(key) => Standing::Absent,
         (true, Some(memory)) if !context.is_doubted(key) => Standing::Remembered(memory),
@@ -148,6 +207,9 @@ fn standing(
 }
 
 fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
+    let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
+    // Only a switch that we left as it was meant can have been thrown by somebody else.
+    let left = ses.filter(|ses| SetMemory::from(ses.applied.clone()).sending().is_some());
     let annotation = |name: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(name));
     PlanContext {
         arns: account.arns.clone(),
@@ -155,26 +217,31 @@ fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
             take_over: annotation(TAKE_OVER).is_some_and(|value| !value.is_empty()),
             recreate: annotation(RECREATE).is_some_and(|value| value == "true"),
         },
-        intended_sending: object
-            .status
-            .as_ref()
-            .and_then(|status| status.ses.as_ref()?.intended_sending),
+        intended_sending: left.and_then(|ses| ses.intended_sending),
         default_of: std::collections::BTreeSet::new(),
     }
 }
 
-fn priority(standing: &Standing, policy: &CompiledPolicy, desired: &DesiredSet, doubted: bool) -> Priority {
-    match (standing, policy.effective.mode.value) {
-        (Standing::Absent, _) => Priority::Creation,
-        (Standing::Remembered(memory), mode) if !desired.sending && memory.sending() == Some(true) => {
-            if mode == Mode::Paused {
+fn priority(
+    standing: &Standing,
+    remembered: Option<&SetMemory>,
+    policy: &CompiledPolicy,
+    desired: &DesiredSet,
+) -> Priority {
+    let is_off = remembered.is_some_and(|memory| memory.sending() == Some(false));
+    match standing {
+        Standing::Absent => Priority::Creation,
+        // However little is known of it: what may send and should not comes first.
+        Standing::Remembered(_) | Standing::Unread if !desired.sending && !is_off => {
+            if policy.effective.mode.value == Mode::Paused {
                 Priority::Stop
             } else {
                 Priority::Tighten
             }
         }
-        (Standing::Unread, _) if doubted => Priority::Drift,
-        (Standing::Remembered(_) | Standing::Unread, _) => Priority::SpecChange,
+        Standing::Unread if remembered == Some(&SetMemory::of(desired)) => Priority::Drift,
+        Standing::Unread if remembered.is_none() => Priority::Creation,
+        Standing::Remembered(_) | Standing::Unread => Priority::SpecChange,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use k8s_openapi::{
@@ -40,9 +43,19 @@ use crate::{
 pub struct Publisher {
     /// From which each namespace's hash key is derived.
     master_key: Vec<u8>,
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<String, Arc<Turn>>>,
     /// By object: the names of what is written differ.
     writings: Mutex<HashMap<Key, Writing>>,
+}
+
+/// A namespace's turn to be published. Requests that come while one is carried out wait for the next, which is one for
+/// all of them: a change of a hundred policies at once is not written a hundred times.
+#[derive(Default)]
+struct Turn {
+    /// Requests so far.
+    asked: AtomicU64,
+    /// How many of them have been carried out.
+    done: tokio::sync::Mutex<u64>,
 }
 
 /// What was written last, and what the watch may still show from before it: until it shows something else, the writing
@@ -94,7 +107,7 @@ impl Publisher {
         }
     }
 
-    fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, namespace: &str) -> Arc<Turn> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(namespace.to_owned()).or_default())
     }
@@ -108,7 +121,19 @@ impl Publisher {
     /// When the API server does not take an object. A namespace that is being terminated needs none.
     pub async fn publish(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
         let turn = self.turn(namespace);
-        let _held = turn.lock().await;
+        let request = turn.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut done = turn.done.lock().await;
+        if *done >= request {
+            // A publication that began after this request has carried it out.
+            return Ok(Published::default());
+        }
+        let answered = turn.asked.load(Ordering::Relaxed);
+        let published = self.publish_now(context, namespace).await?;
+        *done = answered;
+        Ok(published)
+    }
+
+    async fn publish_now(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
         if !context.world.is_kept(namespace) && context.world.sidecar_configs.names(namespace).is_empty() {
             return Ok(Published::default());
         }

@@ -1,6 +1,6 @@
 //! Puts everything together: leadership, watches, reconciliations, servers.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -19,14 +19,14 @@ use tracing::{info, warn};
 use super::{
     account,
     context::Context,
-    engine,
+    drift, engine,
     feed::{self, Feed},
-    guardrail,
+    gauges, guardrail,
     lease::Candidate,
     namespace, objects, policy,
     publish::Publisher,
     server::{Readiness, router},
-    skew, window,
+    skew, suppression, window,
     world::{Shelf, World},
 };
 use crate::{api::MANAGER, metrics::Metrics};
@@ -50,6 +50,22 @@ pub struct Args {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// How often one policy of each account is compared with SES, option by option.
+    #[arg(long, env = "READ_EVERY", default_value = "30s", value_parser = interval)]
+    pub read_every: Duration,
+    /// Between two listings of an account, such as 5m: what vanished from SES is found within this time. A listing costs
+    /// a call for each thousand configuration sets, another for each thousand identities, and one `GetAccount`.
+    #[arg(long, env = "LIST_EVERY", default_value = "5m", value_parser = interval)]
+    pub list_every: Duration,
+}
+
+/// A duration of at least a second, in Go's notation.
+fn interval(text: &str) -> Result<Duration, String> {
+    let said: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    match Duration::try_from(said) {
+        Ok(interval) if interval >= Duration::from_secs(1) => Ok(interval),
+        _ => Err("the interval must be at least 1s".to_owned()),
+    }
 }
 
 /// Why the operator ended.
@@ -88,23 +104,35 @@ pub async fn run(args: Args, client: Client, shutdown: impl Future<Output = ()>)
     info!(%address, "serving /livez, /readyz and /metrics");
     let serve = axum::serve(listener, router(Arc::clone(&metrics), readiness.clone()));
     tokio::select! {
-        () = shutdown => Ok(()),
         ended = serve => Err(RunError::Ended(format!("the server: {ended:?}"))),
-        ended = lead(&args, client, metrics, readiness) => ended,
+        ended = lead(&args, client, metrics, readiness, shutdown) => ended,
     }
 }
 
-/// Stands by, leads, and ends when the lease is lost: all tasks are dropped with this future.
-async fn lead(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Readiness) -> Result<(), RunError> {
+/// Stands by, leads, and ends with `shutdown` or when the lease is lost: all tasks are dropped before this returns.
+async fn lead(
+    args: &Args,
+    client: Client,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    tokio::pin!(shutdown);
     readiness.set(None);
     let candidate = Candidate::new(client.clone(), &args.namespace, LEASE_NAME, &args.instance);
-    let mut leadership = candidate.win().await;
+    let mut leadership = tokio::select! {
+        () = &mut shutdown => return Ok(()),
+        leadership = candidate.win() => leadership,
+    };
     metrics.leader.set(1);
     let ended = tokio::select! {
+        () = &mut shutdown => Ok(()),
         () = leadership.lost() => Err(RunError::LeaseLost),
         ended = work(args, client, Arc::clone(&metrics), readiness) => ended,
     };
     metrics.leader.set(0);
+    // Nobody of ours writes any more, so another replica need not wait until the lease runs out.
+    leadership.resign().await;
     ended
 }
 
@@ -118,12 +146,18 @@ async fn work(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Rea
         Publisher::new(key),
         metrics,
         &args.instance,
+        args.list_every,
     ));
     let mut tasks = JoinSet::new();
     for feed in feeds.start(&context) {
         tasks.spawn(feed);
     }
     tasks.spawn(named("the clocks", skew::watch(Arc::clone(&context))));
+    tasks.spawn(named("the gauges", gauges::watch(Arc::clone(&context))));
+    tasks.spawn(named(
+        "the rotating reader",
+        drift::rotate_reads(Arc::clone(&context), args.read_every),
+    ));
     // Nothing is reconciled before everything is known: a guardrail not seen yet would look like none.
     for (what, ready) in listed(&context.world) {
         readiness.set(Some(format!("the first list of {what}")));
@@ -378,6 +412,13 @@ fn controllers(context: &Arc<Context>) -> Vec<Task> {
             &world.policies,
             |c| c.queues.policies.clone(),
             policy::reconcile,
+        ),
+        controller(
+            "MailSuppression",
+            context,
+            &world.suppressions,
+            |c| c.queues.suppressions.clone(),
+            suppression::reconcile,
         ),
         controller(
             "MailWindow",

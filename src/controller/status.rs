@@ -1,7 +1,7 @@
 //! What a policy's status says. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::program::Outcome;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         policy::SesStatus,
     },
     policy::{CompiledNamespace, CompiledPolicy},
-    ses::{desired::DesiredSet, plan},
+    ses::{desired::DesiredSet, error::Retry, memory::SetMemory, plan},
 };
 
 /// Everything that a status is made of.
@@ -24,8 +24,8 @@ pub struct Facts<'a> {
     pub namespace: &'a CompiledNamespace,
     /// The policy.
     pub policy: &'a CompiledPolicy,
-    /// The account in use.
-    pub account: Option<&'a SendingAccountSpec>,
+    /// The account in use, by its name.
+    pub account: Option<(&'a str, &'a SendingAccountSpec)>,
     /// The account's quota of a day.
     pub quota_per_day: Option<i64>,
     /// What SES shall hold.
@@ -67,26 +67,46 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
     }
 }
 
-fn ses(facts: &Facts<'_>, before: Option<SesStatus>) -> Option<SesStatus> {
-    let (Some(account), Some(desired)) = (facts.account, facts.desired) else {
+fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
+    if let (
+        Some(before),
+        Outcome::Failed {
+            switch_under_way: true, ..
+        },
+    ) = (&mut before, facts.outcome)
+        && !before.applied.is_empty()
+    {
+        let memory = SetMemory::from(std::mem::take(&mut before.applied)).with_switch_under_way();
+        before.applied = memory.as_map().clone();
+    }
+    let (Some((name, account)), Some(desired)) = (facts.account, facts.desired) else {
         return before;
     };
-    let kept = before.filter(|before| before.configuration_set == desired.name.as_str());
+    let same = |before: &SesStatus| before.account == name && before.configuration_set == desired.name.as_str();
+    let kept = before.filter(same);
     let mut ses = SesStatus {
+        account: name.to_owned(),
         configuration_set: desired.name.to_string(),
         arn: facts.arn.clone(),
         region: account.region.clone(),
         role: account.control_role.as_ref().map(|role| role.arn.clone()),
         tenant: desired.tenant.as_ref().map(ToString::to_string),
+        tenant_applied: kept.as_ref().and_then(|kept| kept.tenant_applied.clone()),
         intended_sending: kept.as_ref().and_then(|kept| kept.intended_sending),
         applied: kept.map(|kept| kept.applied).unwrap_or_default(),
     };
-    if let Outcome::Programmed { memory, findings, .. } = facts.outcome
+    if let Outcome::Programmed {
+        memory,
+        tenant,
+        findings,
+        ..
+    } = facts.outcome
         && !findings
             .iter()
             .any(|finding| matches!(finding, plan::Finding::Refused { .. }))
     {
         ses.applied = memory.as_map().clone();
+        ses.tenant_applied.clone_from(tenant);
         ses.intended_sending = Some(desired.sending);
     }
     Some(ses)
@@ -134,8 +154,16 @@ fn programmed(facts: &Facts<'_>) -> Finding {
             "WaitsForBudget",
             format!("waits for its turn among calls to SES, as {priority}"),
         ),
+        Outcome::Failed { error, .. } if error.retry() == Retry::AfterThrottling && was_programmed(facts) => {
+            Finding::yes(kind::PROGRAMMED, "ChangeWaits", error.to_string())
+        }
+        Outcome::Failed { error, .. } => Finding::no(kind::PROGRAMMED, error.reason(), error.to_string()),
         Outcome::AccountWaits => match &facts.namespace.closed {
             Some(closed) => Finding::no(kind::PROGRAMMED, closed.reason(), closed.to_string()),
+            // Nothing changed but that the operator began anew: what it left stands.
+            None if was_programmed(facts) && compiles_as_before(facts) => {
+                Finding::yes(kind::PROGRAMMED, "Programmed", "SES stands as compiled")
+            }
             None if was_programmed(facts) => Finding::yes(
                 kind::PROGRAMMED,
                 "AccountWaits",
@@ -150,8 +178,20 @@ fn programmed(facts: &Facts<'_>) -> Finding {
     }
 }
 
+/// Findings that mean SES takes no mail, by somebody's will: respected until it is ended in SES.
+#[must_use]
+pub fn pauses(finding: &plan::Finding) -> bool {
+    matches!(
+        finding,
+        plan::Finding::SetPausedInSes { .. }
+            | plan::Finding::TenantPausedInSes { .. }
+            | plan::Finding::TenantDisabledByAws { .. }
+    )
+}
+
 /// Findings that mean SES does not stand as compiled.
-fn blocks(finding: &plan::Finding) -> bool {
+#[must_use]
+pub fn blocks(finding: &plan::Finding) -> bool {
     match finding {
         plan::Finding::Refused { .. }
         | plan::Finding::RecreateNeeded { .. }
@@ -168,16 +208,28 @@ fn blocks(finding: &plan::Finding) -> bool {
 
 fn was_programmed(facts: &Facts<'_>) -> bool {
     let ses = facts.before.and_then(|before| before.ses.as_ref());
-    ses.zip(facts.desired)
-        .is_some_and(|(ses, desired)| ses.configuration_set == desired.name.as_str() && !ses.applied.is_empty())
+    // After a restart nothing is wanted before the account was read again.
+    ses.is_some_and(|ses| {
+        let same = |desired: &DesiredSet| ses.configuration_set == desired.name.as_str();
+        !ses.applied.is_empty() && facts.desired.is_none_or(same)
+    })
+}
+
+/// Whether what was compiled is what the status before tells of, and that was in force.
+fn compiles_as_before(facts: &Facts<'_>) -> bool {
+    facts.before.is_some_and(|before| {
+        let programmed =
+            |condition: &Condition| condition.type_ == kind::PROGRAMMED && condition.reason == "Programmed";
+        before.observed_generation == facts.generation
+            && before.effective == facts.policy.effective.values()
+            && before.conditions.iter().any(programmed)
+    })
 }
 
 fn sending(facts: &Facts<'_>) -> Finding {
     let mode = facts.policy.effective.mode.value;
     if let Outcome::Programmed { findings, .. } = facts.outcome
-        && let Some(paused) = findings
-            .iter()
-            .find(|finding| matches!(finding, plan::Finding::SetPausedInSes { .. }))
+        && let Some(paused) = findings.iter().find(|finding| pauses(finding))
     {
         return Finding::no(kind::SENDING_ENABLED, paused.reason(), paused.to_string());
     }
@@ -246,8 +298,12 @@ fn kstatus(facts: &Facts<'_>, findings: &[Finding]) -> Option<Finding> {
     if ready.status == Some(true) {
         return None;
     }
-    let by_itself = matches!(facts.outcome, Outcome::Parked(_))
-        || (matches!(facts.outcome, Outcome::AccountWaits) && facts.namespace.closed.is_none());
+    let by_itself = match facts.outcome {
+        Outcome::Parked(_) => true,
+        Outcome::AccountWaits => facts.namespace.closed.is_none(),
+        Outcome::Failed { error, .. } => error.retry() != Retry::UserMustMend,
+        Outcome::Programmed { .. } | Outcome::Kept => false,
+    };
     let kind = if by_itself { kind::RECONCILING } else { kind::STALLED };
     Some(Finding {
         kind,

@@ -153,12 +153,14 @@ impl fmt::Display for Closed {
 }
 
 /// What the mail of a namespace may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CompiledNamespace {
     /// Why nothing may leave at all.
     pub closed: Option<Closed>,
     /// The account in use.
     pub account: Option<Sourced<String>>,
+    /// The account's quota, where SES was asked already.
+    pub quota: Option<Quota>,
     /// The guardrails that hold here.
     pub guardrails: BTreeSet<String>,
     /// What they say together.
@@ -234,6 +236,7 @@ pub fn compile(facts: &NamespaceFacts<'_>) -> CompiledNamespace {
             .collect(),
         next_change: windows::next_change(&facts.windows, &verdicts, facts.now),
         account: account.as_ref().ok().map(|account| account.name.clone()),
+        quota: account.as_ref().ok().and_then(|account| account.quota),
         closed: account.err(),
         bounds,
         windows: verdicts,

@@ -8,6 +8,7 @@ use super::desired::{DesiredSet, Destination, SetOptions, fingerprint};
 use super::name::DestinationName;
 
 const SENDING: &str = "sending";
+const UNDER_WAY: &str = "underWay";
 const OWNER: &str = "owner";
 const TENANT: &str = "tenant";
 const DESTINATION: &str = "destination/";
@@ -68,16 +69,24 @@ impl SetMemory {
         self
     }
 
+    /// The same, while the switch is being thrown: nobody knows how it stands until the call is over.
+    #[must_use]
+    pub fn with_switch_under_way(mut self) -> Self {
+        self.0.insert(SENDING.to_owned(), UNDER_WAY.to_owned());
+        self
+    }
+
     /// As a status keeps it.
     #[must_use]
     pub fn as_map(&self) -> &BTreeMap<String, String> {
         &self.0
     }
 
-    /// The switch as it stands; `None` where nothing is remembered.
+    /// The switch as it stands; `None` where nothing is remembered, or it was left half-way.
     #[must_use]
     pub fn sending(&self) -> Option<bool> {
-        self.0.get(SENDING).map(|word| word == switch(true))
+        let word = self.0.get(SENDING)?;
+        [true, false].into_iter().find(|on| word == switch(*on))
     }
 
     /// Whether what is remembered is of this owner, in this tenant.
@@ -111,4 +120,20 @@ impl From<BTreeMap<String, String>> for SetMemory {
 
 fn switch(on: bool) -> &'static str {
     if on { "on" } else { "off" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_known_unless_it_was_left_half_way() {
+        let memory = SetMemory::default();
+        assert_eq!(memory.sending(), None);
+        for on in [true, false] {
+            let settled = memory.clone().with_sending(on);
+            assert_eq!(settled.sending(), Some(on));
+            assert_eq!(settled.with_switch_under_way().sending(), None);
+        }
+    }
 }

@@ -137,6 +137,11 @@ impl Engine {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 return self.cut(understood, caller.ok(), fault);
             }
+            Some(Effect::Withhold { millis }) => {
+                let done = self.finish(understood, caller, fault);
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                return done;
+            }
             Some(Effect::CutBefore) => return self.cut(understood, caller.ok(), fault),
             Some(Effect::Throttle | Effect::Error { .. } | Effect::LoseAnswer) | None => {}
         }
@@ -230,7 +235,7 @@ impl Engine {
                     .map(String::into_bytes)
             }
         };
-        if fault == Some(Effect::LoseAnswer) {
+        if matches!(fault, Some(Effect::LoseAnswer | Effect::Withhold { .. })) {
             let ending = Ending {
                 outcome: NO_ANSWER,
                 status: None,
@@ -289,7 +294,14 @@ impl World {
             Some(Effect::Error { .. }) => {
                 return Err(ApiError::new(Code::InternalServiceError, "Internal service error."));
             }
-            Some(Effect::Hang { .. } | Effect::CutBefore | Effect::LoseAnswer | Effect::Latency { .. }) | None => {}
+            Some(
+                Effect::Hang { .. }
+                | Effect::CutBefore
+                | Effect::LoseAnswer
+                | Effect::Withhold { .. }
+                | Effect::Latency { .. },
+            )
+            | None => {}
         }
         if self.denied.contains(&operation) {
             let service = if operation.is_sts() { "sts" } else { "ses" };

@@ -54,6 +54,11 @@ pub enum Effect {
     CutBefore,
     /// The change takes effect, then the connection is cut instead of an answer.
     LoseAnswer,
+    /// The change takes effect, then no answer for this long, then the connection is cut.
+    Withhold {
+        /// At most a minute.
+        millis: u64,
+    },
     /// The call is done this much later.
     Latency {
         /// At most a minute.
@@ -71,6 +76,7 @@ impl Effect {
             Self::Hang { .. } => "hang",
             Self::CutBefore => "cut-before",
             Self::LoseAnswer => "lose-answer",
+            Self::Withhold { .. } => "withhold",
             Self::Latency { .. } => "latency",
         }
     }
@@ -119,7 +125,9 @@ impl Fault {
     fn check(&self) -> Result<(), FaultError> {
         match self.effect {
             Effect::Error { status } if status != 500 && status != 503 => Err(FaultError::Status(status)),
-            Effect::Hang { millis } | Effect::Latency { millis } if Duration::from_millis(millis) > MAX_WAIT => {
+            Effect::Hang { millis } | Effect::Withhold { millis } | Effect::Latency { millis }
+                if Duration::from_millis(millis) > MAX_WAIT =>
+            {
                 Err(FaultError::Wait(millis))
             }
             _ if self.times == Some(0) => Err(FaultError::Never),
@@ -288,6 +296,10 @@ mod tests {
         );
         assert_eq!(
             arm(Fault::every_call(Effect::Latency { millis: 60_001 })),
+            FaultError::Wait(60_001)
+        );
+        assert_eq!(
+            arm(Fault::every_call(Effect::Withhold { millis: 60_001 })),
             FaultError::Wait(60_001)
         );
         assert_eq!(arm(Fault::next_calls(Effect::Throttle, 0)), FaultError::Never);

@@ -56,6 +56,8 @@ pub struct ControlPlane {
     pub(super) admin: PathBuf,
     /// Numbers files and namespaces.
     pub(super) number: AtomicU32,
+    /// Whether our kinds are served.
+    pub(super) definitions: OnceCell<()>,
     options: Options,
     port: u16,
     etcd_port: u16,
@@ -88,6 +90,7 @@ impl ControlPlane {
             pki,
             admin,
             number: AtomicU32::new(0),
+            definitions: OnceCell::new(),
             options,
             port,
             etcd_port,

@@ -7,6 +7,7 @@
 
 mod access;
 mod controlplane;
+mod definitions;
 mod error;
 mod kubeconfig;
 mod pki;
