@@ -1,11 +1,14 @@
 //! Reading objects one of which may be unreadable.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 /// An object of kind `K`, or what could be read of one that is not (written under another version of its definition,
 /// say), so that one unreadable object does not end the watch of all others.
@@ -49,8 +52,16 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
             #[serde(default)]
             spec: Value,
         }
-        let value = Value::deserialize(deserializer)?;
-        // Most objects can be read: only the others are looked at twice.
+        // As text, of which only what is read becomes values; the API server's answers are lists and events whose parts
+        // serde hands on as they are.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let lean = without_managed_fields(text.get());
+        let text = lean.as_deref().unwrap_or_else(|| text.get());
+        if let Ok(object) = serde_json::from_str(text) {
+            return Ok(Self::Readable(object));
+        }
+        // Few objects are looked at twice; what is wrong is then told without a place in a text that nobody has seen.
+        let value: Value = serde_json::from_str(text).map_err(serde::de::Error::custom)?;
         match K::deserialize(&value) {
             Ok(object) => Ok(Self::Readable(object)),
             Err(error) => {
@@ -63,6 +74,17 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
             }
         }
     }
+}
+
+/// The object without `metadata.managedFields`, which nobody here reads and which is often its largest and always its
+/// most nested part; `None` where it has none.
+fn without_managed_fields(text: &str) -> Option<String> {
+    let mut object: BTreeMap<&str, &RawValue> = serde_json::from_str(text).ok()?;
+    let mut metadata: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get("metadata")?.get()).ok()?;
+    metadata.remove("managedFields")?;
+    let metadata = to_raw_value(&metadata).ok()?;
+    object.insert("metadata", &metadata);
+    serde_json::to_string(&object).ok()
 }
 
 impl<K: Resource> Resource for Parsed<K> {
@@ -115,6 +137,27 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(parsed.readable().unwrap().spec.max_mode, Some(Mode::Capture));
+    }
+
+    #[test]
+    fn who_wrote_which_field_is_not_kept() {
+        let parsed: Parsed<MailGuardrail> = serde_json::from_value(json!({
+            "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailGuardrail",
+            "metadata": {"name": "a", "managedFields": [{"manager": "kubectl"}], "labels": {"team": "shop"}},
+            "spec": {"maxMode": "Capture"},
+        }))
+        .unwrap();
+        let meta = parsed.readable().unwrap().meta();
+        assert_eq!((meta.name.as_deref(), &meta.managed_fields), (Some("a"), &None));
+        assert_eq!(meta.labels.as_ref().unwrap()["team"], "shop");
+    }
+
+    #[test]
+    fn an_event_of_a_watch_is_read() {
+        let text = r#"{"type":"ADDED","object":{"apiVersion":"mailpolicy.dev/v1alpha1","kind":"MailGuardrail",
+            "metadata":{"name":"a"},"spec":{"maxMode":"Capture"}}}"#;
+        let event: kube::core::WatchEvent<Parsed<MailGuardrail>> = serde_json::from_str(text).unwrap();
+        assert!(matches!(event, kube::core::WatchEvent::Added(Parsed::Readable(_))));
     }
 
     #[test]

@@ -70,6 +70,15 @@ pub fn reconcile(
             FINALIZER.add(&context, &metadata(&context), object).await?;
         }
         let observed = observe(&context, &key, object).await;
+        if context.accounts.note_failed(&key.name, observed.is_err()) {
+            // A listing queues them; without one their statuses say what they wait for.
+            context
+                .world
+                .policies
+                .keys()
+                .into_iter()
+                .for_each(|policy| context.queues.policies.push(policy));
+        }
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;

@@ -1,7 +1,7 @@
 //! What is kept of each SES account while the operator runs: its client, its budget, and what was last listed.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 use futures::StreamExt;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{queue::KeyQueue, world::Key};
+use super::{engine::AT_ONCE, queue::KeyQueue, world::Key};
 use crate::{
     api::SendingAccountSpec,
     metrics::{Called, Metrics, OfPriority},
@@ -24,8 +24,12 @@ use crate::{
     },
 };
 
-/// Plans at work at once: each waits for the budget between its calls, and more of them only spread the waiting.
+/// Plans at work at once under a budget as SES gives it: each waits for it between its calls, and more of them only spread
+/// the waiting. Half of what is reconciled at once, so that waiting plans never keep the others from being looked at.
 const PLANS_AT_WORK: usize = 32;
+/// Under a budget of so many calls a second a plan waits for no more than half a second, even behind all that are
+/// reconciled at once: then none is parked, since a parked one costs a status and a configuration that say so.
+const WIDE_BUDGET: f64 = 256.0;
 /// How long a slot is kept for an object whose turn it is.
 const SLOT_KEPT: Duration = Duration::from_secs(30);
 
@@ -82,10 +86,14 @@ impl Account {
                 )
             }
         };
+        let plans = plans_at_work(spec);
         let (admission, turns) = match before {
-            Some(before) => (before.admission.clone(), Arc::clone(&before.turns)),
-            None => {
-                let admission = Admission::new(PLANS_AT_WORK, SLOT_KEPT);
+            Some(before) if plans_at_work(&before.spec) == plans => {
+                (before.admission.clone(), Arc::clone(&before.turns))
+            }
+            // What is parked in another one is reconciled after the first listing, as every policy of the account is.
+            Some(_) | None => {
+                let admission = Admission::new(plans, SLOT_KEPT);
                 let (mut freed, queue) = (admission.freed(), queue.clone());
                 let turns = async move {
                     while let Some(key) = freed.next().await {
@@ -179,6 +187,15 @@ impl Account {
     }
 }
 
+/// How many plans may be at work at once.
+fn plans_at_work(spec: &SendingAccountSpec) -> usize {
+    if spec.api_budget.per_second < WIDE_BUDGET {
+        PLANS_AT_WORK
+    } else {
+        usize::from(AT_ONCE)
+    }
+}
+
 /// How the spec says SES is reached.
 #[must_use]
 pub fn connection(spec: &SendingAccountSpec) -> Connection {
@@ -211,19 +228,27 @@ impl Tenants {
 
 /// Every account that could be reached.
 #[derive(Default)]
-pub struct Accounts(RwLock<HashMap<String, Arc<Account>>>);
+pub struct Accounts {
+    reached: RwLock<HashMap<String, Arc<Account>>>,
+    /// Those that SES did not answer for when they were looked at last.
+    failed: RwLock<HashSet<String>>,
+}
 
 impl Accounts {
     /// One of them.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Account>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.reached
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Account>> {
-        self.0
+        self.reached
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .values()
@@ -231,9 +256,30 @@ impl Accounts {
             .collect()
     }
 
+    /// Whether SES did not answer when the account was looked at last. Before the first look nothing is said of policies
+    /// that wait for the account: it is a matter of moments, after which all of them are reconciled.
+    #[must_use]
+    pub fn has_failed(&self, name: &str) -> bool {
+        self.failed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name)
+    }
+
+    /// Notes how a look at the account ended; whether it failed for the first time since it succeeded.
+    pub fn note_failed(&self, name: &str, failed: bool) -> bool {
+        let mut accounts = self.failed.write().unwrap_or_else(PoisonError::into_inner);
+        if failed {
+            accounts.insert(name.to_owned())
+        } else {
+            accounts.remove(name);
+            false
+        }
+    }
+
     /// Keeps one.
     pub fn put(&self, account: Arc<Account>) {
-        self.0
+        self.reached
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(account.name.clone(), account);
@@ -241,7 +287,10 @@ impl Accounts {
 
     /// Forgets one.
     pub fn remove(&self, name: &str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.reached
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
     }
 }
 
@@ -260,5 +309,37 @@ impl Meter for CountedBy {
 
     fn called(&self, operation: &'static str, outcome: &'static str) {
         self.0.ses_calls.get_or_create(&Called { operation, outcome }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn plans_are_parked_under_a_budget_that_makes_them_wait() {
+        let plans = |per_second: f64| {
+            let spec = json!({
+                "region": "us-east-1", "clusterId": "a", "identities": [],
+                "apiBudget": {"perSecond": per_second, "burst": 1}, "feedback": {"destination": {"eventBridge": {}}},
+            });
+            plans_at_work(&serde_json::from_value(spec).unwrap())
+        };
+        assert_eq!([1.0, 100.0].map(plans), [PLANS_AT_WORK; 2]);
+        assert_eq!(plans(10_000.0), usize::from(AT_ONCE));
+    }
+
+    #[test]
+    fn a_failure_is_news_once_until_the_account_answers_again() {
+        let accounts = Accounts::default();
+        assert!(!accounts.has_failed("a"));
+        let looks = [true, true, false, true];
+        assert_eq!(
+            looks.map(|failed| accounts.note_failed("a", failed)),
+            [true, false, false, true]
+        );
+        assert!(accounts.has_failed("a"));
     }
 }

@@ -6,18 +6,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{StreamExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use kube::{
     Resource,
     runtime::{applier, controller::Action, reflector::Store},
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use super::{context::Context, error::Error, queue::KeyQueue, world::Key};
 use crate::clock;
 
 /// Reconciliations of one kind at once. Those that wait for SES's turn do not count: they are parked.
-const AT_ONCE: u16 = 64;
+pub const AT_ONCE: u16 = 64;
 
 /// One kind's reconciliation.
 pub type Reconcile<K> = fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Error>>;
@@ -36,7 +37,9 @@ pub async fn run<K>(
     let counted = Arc::clone(&failures);
     let reconcile = move |object: Arc<K>, context: Arc<Context>| {
         let failures = Arc::clone(&counted);
-        Box::pin(async move {
+        // A task of its own: kube's applier looks at all that is at work whenever any of it gets on. It ends with this
+        // future, as it must where the lease is lost.
+        let task = tokio::spawn(async move {
             let (key, began) = (Key::of(&*object), clock::monotonic());
             let result = reconcile(object, Arc::clone(&context)).await;
             let outcome = result.as_ref().map_or_else(Error::reason, |_| "ok");
@@ -47,7 +50,8 @@ pub async fn run<K>(
                 failures.forget(&key);
             }
             result
-        })
+        });
+        AbortOnDropHandle::new(task).map(|ended| ended.unwrap_or_else(|error| Err(Error::Ended(error))))
     };
     let on_error = move |object: Arc<K>, error: &Error, _: Arc<Context>| {
         let key = Key::of(&*object);

@@ -37,6 +37,9 @@ pub enum Error {
     /// The sidecar's configuration cannot be written.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A reconciliation broke off: a mistake in the operator.
+    #[error("a reconciliation broke off: {0}; report it with the log")]
+    Ended(tokio::task::JoinError),
 }
 
 impl Error {
@@ -51,6 +54,7 @@ impl Error {
             Self::Apply(error) => error.reason(),
             Self::Record(_) => "RecordUnreadable",
             Self::Config(_) => "ConfigUnpublishable",
+            Self::Ended(_) => "BrokenOff",
         }
     }
 
@@ -58,7 +62,7 @@ impl Error {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Kube(_) => Retry::Backoff,
+            Self::Kube(_) | Self::Ended(_) => Retry::Backoff,
             Self::Ses(error) => error.retry(),
             Self::Apply(error) => error.retry(),
             Self::Config(_) | Self::Record(_) => Retry::UserMustMend,
@@ -117,6 +121,14 @@ mod tests {
         assert_eq!(ses(ErrorKind::Throttled).wait(9, 0.5), FIRST_WAIT);
         assert_eq!(ses(ErrorKind::AccessDenied).wait(1, 0.5), USER_WAIT);
         assert_eq!(Error::Config(ConfigError::TooLarge(1)).wait(1, 0.5), USER_WAIT);
+    }
+
+    #[tokio::test]
+    async fn a_reconciliation_that_broke_off_is_tried_again() {
+        let task = tokio::spawn(std::future::pending::<()>());
+        task.abort();
+        let error = Error::Ended(task.await.unwrap_err());
+        assert_eq!((error.reason(), error.retry()), ("BrokenOff", Retry::Backoff));
     }
 
     #[test]

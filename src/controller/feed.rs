@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     runtime::{WatchStreamExt, reflector::store::Writer, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -12,7 +13,8 @@ use tracing::warn;
 
 use super::{
     context::Context,
-    objects::{self, digest},
+    objects::digest,
+    publish::shown,
     queue::KeyQueue,
     world::{Key, Shelf, mark},
 };
@@ -131,6 +133,11 @@ fn intent(object: &impl Resource) -> impl Hash {
         meta.annotations.clone(),
         meta.finalizers.clone(),
     )
+}
+
+/// The mark of an object of which nothing but that matters.
+pub(super) fn intent_mark(object: &impl Resource) -> u64 {
+    mark(intent(object))
 }
 
 /// Everything of a namespace.
@@ -266,6 +273,9 @@ pub(super) fn namespace_mark(namespace: &impl Resource) -> u64 {
 }
 
 pub(super) fn namespace_concerns(context: &Context, key: &Key) {
+    if context.world.namespaces.get(key).is_none() {
+        context.publisher.forget(&key.name);
+    }
     concern_namespace(context, &key.name);
     context
         .world
@@ -281,21 +291,13 @@ pub(super) fn digest_mark(object: &impl Resource) -> u64 {
 }
 
 pub(super) fn managed_concerns(context: &Context, key: &Key) {
-    let world = &context.world;
-    let (kind, digest) = match key.name.as_str() {
-        objects::SUPPRESSION_HASHES => ("Secret", digest_in(&world.suppression_hashes, key)),
-        objects::ENV_CONFIG => ("ConfigMap", digest_in(&world.env_configs, key)),
-        _ => ("ConfigMap", digest_in(&world.sidecar_configs, key)),
-    };
-    context.publisher.saw(kind, key, digest);
+    if context.publisher.is_own(key, shown(context, key).as_ref()) {
+        return;
+    }
     context.queues.namespaces.push(Key {
         namespace: String::new(),
         name: key.namespace.clone(),
     });
-}
-
-fn digest_in<K: Resource<DynamicType = ()> + Clone>(shelf: &Shelf<K>, key: &Key) -> Option<String> {
-    digest(&*shelf.get(key)?)
 }
 
 pub(super) fn list_concerns(context: &Context, key: &Key) {
@@ -310,8 +312,14 @@ pub(super) fn trim<K: Resource>(object: &mut K) {
     }
 }
 
-/// As [`trim`], for objects of which only the labels matter.
+/// As [`trim`], for objects of which only the labels matter, and that they go.
 pub(super) fn trim_to_labels<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-    object.annotations_mut().clear();
+    let meta = object.meta_mut();
+    *meta = ObjectMeta {
+        name: meta.name.take(),
+        uid: meta.uid.take(),
+        labels: meta.labels.take(),
+        deletion_timestamp: meta.deletion_timestamp.take(),
+        ..ObjectMeta::default()
+    };
 }

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::metrics::OfKind;
 
+/// An object's metadata as the API server has it after a write.
+type Written<K> = PartialObjectMeta<PartialObjectMeta<K>>;
+
 /// A finalizer of ours on objects of one kind. Works on metadata alone, so that no object is too broken to be let go.
 pub(super) struct Finalizer {
     /// Its name.
@@ -30,15 +33,15 @@ impl Finalizer {
         object.finalizers().iter().any(|name| name == self.name)
     }
 
-    /// Puts it on the object.
+    /// Puts it on the object; what stands then, where it was not on it.
     pub async fn add<K: Resource + Clone + Debug + DeserializeOwned>(
         &self,
         context: &Context,
         api: &Api<PartialObjectMeta<K>>,
         object: &impl Resource,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Written<K>>, Error> {
         if self.is_on(object) {
-            return Ok(());
+            return Ok(None);
         }
         let mut finalizers = object.finalizers().to_vec();
         finalizers.push(self.name.to_owned());
@@ -57,7 +60,7 @@ impl Finalizer {
         }
         let mut finalizers = object.finalizers().to_vec();
         finalizers.retain(|name| name != self.name);
-        self.write(context, api, object, &finalizers).await
+        self.write(context, api, object, &finalizers).await.map(drop)
     }
 
     async fn write<K: Resource + Clone + Debug + DeserializeOwned>(
@@ -66,22 +69,22 @@ impl Finalizer {
         api: &Api<PartialObjectMeta<K>>,
         object: &impl Resource,
         finalizers: &[String],
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Written<K>>, Error> {
         // The version makes a change by another controller meanwhile a conflict.
         let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()}});
         let written = api
             .patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
             .await;
         match written {
-            Err(error) if is_not_found(&error) => Ok(()),
+            Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error.into()),
-            Ok(_) => {
+            Ok(written) => {
                 context
                     .metrics
                     .api_writes
                     .get_or_create(&OfKind { kind: self.kind })
                     .inc();
-                Ok(())
+                Ok(Some(written))
             }
         }
     }

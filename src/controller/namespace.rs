@@ -6,8 +6,8 @@ use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, core::PartialObjectMeta, runtime::controller::Action};
 
-use super::{context::Context, error::Error, publish::scene, world::Key};
-use crate::{clock, metrics::Drift, policy::compile};
+use super::{context::Context, error::Error, publish::compiled, world::Key};
+use crate::{clock, metrics::Drift};
 
 /// Reconciles one namespace.
 pub fn reconcile(
@@ -31,12 +31,21 @@ pub fn reconcile(
                 .warning(&*namespace, "ManagedObjectEdited", note.to_owned())
                 .await;
         }
-        context.publisher.publish(&context, &name).await?;
-        let compiled = compile(&scene(&context, &name, None).await?.facts());
+        if !is_left_to_its_policies(&context, &name) {
+            context.publisher.publish(&context, &name).await?;
+        }
+        let compiled = compiled(&context, &name, None).await?;
         let now = clock::now();
         Ok(compiled
             .next_change
             .map_or_else(Action::await_change, |at| Action::requeue(clock::until(at, now))))
     }
     .boxed()
+}
+
+/// A namespace without a configuration gets its first one from its policies, each of which publishes whatever comes of it:
+/// else it would be written twice within moments. Until then nothing leaves.
+fn is_left_to_its_policies(context: &Context, namespace: &str) -> bool {
+    let world = &context.world;
+    world.sidecar_configs.names(namespace).is_empty() && !world.policies.names(namespace).is_empty()
 }

@@ -166,6 +166,7 @@ impl Contents for Secret {
 
     fn empty(&mut self) {
         self.data = None;
+        self.type_ = None;
     }
 }
 
@@ -175,6 +176,9 @@ fn feed(hasher: &mut Sha256, name: &str, value: &[u8]) {
         hasher.update(part);
     }
 }
+
+/// Bytes of a digest: nobody finds another text of the same, and thousands are kept.
+const DIGEST_BYTES: usize = 16;
 
 /// The digest of the contents and of our annotations.
 #[must_use]
@@ -188,15 +192,24 @@ pub fn digest_of(object: &impl Contents) -> String {
             object.annotations().get(name).map(String::as_bytes).unwrap_or_default(),
         );
     }
-    HEXLOWER.encode(&hasher.finalize())
+    HEXLOWER.encode(&hasher.finalize()[..DIGEST_BYTES])
 }
 
-/// Puts the digest in the place of the contents, which nobody reads from memory.
+/// Puts the digest in the place of the contents, which nobody reads from memory; of the metadata stays what is read.
 pub fn keep_digest(object: &mut impl Contents) {
     let digest = digest_of(object);
     object.empty();
-    object.meta_mut().managed_fields = None;
-    object.annotations_mut().insert(DIGEST.to_owned(), digest);
+    let mut annotations = std::mem::take(object.annotations_mut());
+    annotations.retain(|name, _| [GUARDRAILS, REVISION].contains(&name.as_str()));
+    annotations.insert(DIGEST.to_owned(), digest);
+    let meta = object.meta_mut();
+    *meta = ObjectMeta {
+        name: meta.name.take(),
+        namespace: meta.namespace.take(),
+        uid: meta.uid.take(),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    };
 }
 
 #[cfg(test)]

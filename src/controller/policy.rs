@@ -16,10 +16,11 @@ use super::{
     context::Context,
     desired::desired_set,
     error::{Error, is_not_found},
+    feed,
     finalizer::Finalizer,
     former::{Former, Retirement, retire, silence},
     program::{Outcome, program},
-    publish::{account_spec, scene},
+    publish::{account_spec, compiled},
     status::{self, Facts},
     world::Key,
 };
@@ -27,7 +28,7 @@ use crate::{
     api::{MANAGER, MailPolicy, MailPolicyStatus, Parsed, policy::DeletionPolicy},
     clock,
     metrics::OfKind,
-    policy::{CompiledNamespace, CompiledPolicy, compile},
+    policy::{CompiledNamespace, CompiledPolicy},
     ses::{budget::Priority, memory::SetMemory, name::SetName, plan::Removal},
 };
 
@@ -42,16 +43,20 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
     async move {
         let key = Key::of(&*policy);
         let policy = context.written.or(policy);
-        let scene = scene(&context, &key.namespace, Some(&key.name)).await?;
-        let namespace = compile(&scene.facts());
+        let namespace = compiled(&context, &key.namespace, Some(&key.name)).await?;
         let Some(compiled) = namespace.policies.first() else {
             return Ok(Action::await_change());
         };
         if policy.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &policy, &namespace, compiled).await;
         }
+        if policy.readable().is_some() && is_soon_known(&context, &namespace) {
+            return Ok(next(&namespace));
+        }
         let api = metadata(&context, &key.namespace);
-        FINALIZER.add(&context, &api, &*policy).await?;
+        if let Some(written) = FINALIZER.add(&context, &api, &*policy).await? {
+            note_written(&context, &policy, written);
+        }
         // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
         let Parsed::Readable(object) = &*policy else {
             context.publisher.publish(&context, &key.namespace).await?;
@@ -123,6 +128,13 @@ fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Accou
     let name = &namespace.account.as_ref()?.value;
     let account = context.accounts.get(name)?;
     account.inventory().is_some().then_some(account)
+}
+
+/// The account is there and is being looked at for the first time: all its policies are reconciled when that is over.
+/// What would be said of them until then, and written to thousands, is outdated in moments.
+fn is_soon_known(context: &Context, namespace: &CompiledNamespace) -> bool {
+    account_spec(context, namespace)
+        .is_some_and(|(name, _)| account(context, namespace).is_none() && !context.accounts.has_failed(&name))
 }
 
 async fn report(
@@ -204,6 +216,15 @@ async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolic
                 .inc();
             Ok(())
         }
+    }
+}
+
+/// The watch will show what was written here: that alone is no news. A change of the spec meanwhile is.
+fn note_written(context: &Context, before: &Parsed<MailPolicy>, mut written: impl Resource) {
+    feed::trim(&mut written);
+    if written.meta().generation == before.meta().generation && written.annotations() == before.annotations() {
+        let shelf = &context.world.policies;
+        shelf.note(&Key::of(before), feed::intent_mark(&written));
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     desired::tenant_name,
     error::{Error, is_terminating},
     objects::{self, Contents},
-    world::{Key, Scene, Shelf},
+    world::{Key, Shelf},
 };
 use crate::{
     api::{MANAGER, Parsed, SendingAccountSpec},
@@ -44,7 +44,8 @@ pub struct Publisher {
     /// From which each namespace's hash key is derived.
     master_key: Vec<u8>,
     turns: Mutex<HashMap<String, Arc<Turn>>>,
-    writings: Mutex<HashMap<(String, Key), Writing>>,
+    /// By object: the names of what is written differ.
+    writings: Mutex<HashMap<Key, Writing>>,
 }
 
 /// A namespace's turn to be published. Requests that come while one is carried out wait for the next, which is one for
@@ -57,12 +58,34 @@ struct Turn {
     done: tokio::sync::Mutex<u64>,
 }
 
-/// What was written last, and what the watch showed at that time: until it shows something else, the writing stands. Once
-/// the watch has shown the writing itself, only that stands.
+/// What was written last, and what the watch may still show from before it: until it shows something else, the writing
+/// stands.
 struct Writing {
     wanted: String,
-    seen: Option<String>,
+    /// What was seen at that time and what was written since then; empty once the watch has shown what was written.
+    earlier: Vec<Option<String>>,
 }
+
+impl Writing {
+    /// A writing while the watch shows `seen`, perhaps not yet the one before.
+    fn new(wanted: String, seen: Option<String>, before: Option<Self>) -> Self {
+        let mut earlier = vec![seen];
+        if let Some(before) = before.filter(|before| !before.earlier.is_empty()) {
+            earlier.push(Some(before.wanted));
+            earlier.extend(before.earlier);
+            earlier.truncate(EARLIER_MAX);
+        }
+        Self { wanted, earlier }
+    }
+
+    /// Whether the watch shows this writing, or has not come to it yet.
+    fn explains(&self, seen: Option<&String>) -> bool {
+        seen == Some(&self.wanted) || self.earlier.iter().any(|earlier| earlier.as_ref() == seen)
+    }
+}
+
+/// So far behind a watch may be; one that is further behind costs a writing too many.
+const EARLIER_MAX: usize = 8;
 
 /// What was published of a namespace.
 #[derive(Debug, Default)]
@@ -122,8 +145,7 @@ impl Publisher {
     }
 
     async fn write(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
-        let scene = scene(context, namespace, None).await?;
-        let compiled = compile(&scene.facts());
+        let compiled = compiled(context, namespace, None).await?;
         let account = account_spec(context, &compiled);
         let (entries, unreadable) = suppressions(context, namespace).await?;
         let key = HashKey::for_namespace(&self.master_key, namespace);
@@ -170,100 +192,126 @@ impl Publisher {
         let key = Key::of(object);
         let wanted = objects::digest_of(object);
         let seen = shelf.get(&key).and_then(|standing| objects::digest(&*standing));
-        let place = (K::kind(&()).into_owned(), key.clone());
-        if self.stands(&place, &wanted, seen.as_ref()) {
+        if self.stands(&key, &wanted, seen.as_ref()) {
             return Ok(false);
         }
         let api: Api<K> = Api::namespaced(context.client.clone(), &key.namespace);
-        api.patch(&key.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object))
-            .await?;
+        // Noted before the watch can show it.
+        self.note(&key, Some((wanted, seen)));
+        let params = PatchParams::apply(MANAGER).force();
+        // Of the answer only that it came is of interest: its metadata is the least of it.
+        if let Err(error) = api.patch_metadata(&key.name, &params, &Patch::Apply(object)).await {
+            self.note(&key, None);
+            return Err(error.into());
+        }
         context
             .metrics
             .api_writes
             .get_or_create(&OfKind { kind: "managed-object" })
             .inc();
-        let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
-        // The watch may have been quicker than the answer.
-        let now = shelf.get(&key).and_then(|standing| objects::digest(&*standing));
-        let seen = if now.as_ref() == Some(&wanted) { now } else { seen };
-        writings.insert(place, Writing { wanted, seen });
         Ok(true)
+    }
+
+    /// Notes what is written while the watch shows this, or that nothing is known to be written.
+    fn note(&self, key: &Key, writing: Option<(String, Option<String>)>) {
+        let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = writings.remove(key);
+        if let Some((wanted, seen)) = writing {
+            writings.insert(key.clone(), Writing::new(wanted, seen, before));
+        }
+    }
+
+    /// Whether what the watch shows of an object is but what was written here: then there is nothing to do.
+    ///
+    /// Once the last writing was shown, whatever else the watch shows is somebody's edit; so it is once the object is gone.
+    pub fn is_own(&self, key: &Key, seen: Option<&String>) -> bool {
+        let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(writing) = writings.get_mut(key) else {
+            return false;
+        };
+        let own = seen.is_some() && writing.explains(seen);
+        if seen.is_none_or(|seen| *seen == writing.wanted) {
+            writing.earlier = Vec::new();
+        }
+        own
+    }
+
+    /// The namespace is gone.
+    pub fn forget(&self, namespace: &str) {
+        self.turns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
+        for name in [
+            objects::SIDECAR_CONFIG,
+            objects::ENV_CONFIG,
+            objects::SUPPRESSION_HASHES,
+        ] {
+            let key = Key {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            };
+            self.note(&key, None);
+        }
     }
 
     /// Whether the watch shows an object of the namespace that is neither what was written last nor what was seen then.
     #[must_use]
     pub fn was_edited(&self, context: &Context, namespace: &str) -> bool {
         let writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
-        let edited = |kind: &str, name: &str, seen: Option<String>| {
+        let edited = |name: &str| {
             let key = Key {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
             };
-            let writing = writings.get(&(kind.to_owned(), key));
-            writing.is_some_and(|writing| seen.as_ref() != Some(&writing.wanted) && seen != writing.seen)
+            let seen = shown(context, &key);
+            writings
+                .get(&key)
+                .is_some_and(|writing| !writing.explains(seen.as_ref()))
         };
-        let key = |name: &str| Key {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        let world = &context.world;
         [
-            (&world.sidecar_configs, objects::SIDECAR_CONFIG),
-            (&world.env_configs, objects::ENV_CONFIG),
+            objects::SIDECAR_CONFIG,
+            objects::ENV_CONFIG,
+            objects::SUPPRESSION_HASHES,
         ]
-        .iter()
-        .any(|(shelf, name)| {
-            edited(
-                "ConfigMap",
-                name,
-                shelf.get(&key(name)).and_then(|config| objects::digest(&*config)),
-            )
-        }) || {
-            let name = objects::SUPPRESSION_HASHES;
-            let seen = world
-                .suppression_hashes
-                .get(&key(name))
-                .and_then(|secret| objects::digest(&*secret));
-            edited("Secret", name, seen)
-        }
+        .into_iter()
+        .any(edited)
     }
 
-    /// The watch shows an object anew. From the moment it shows what was written, what it showed before that no longer
-    /// excuses anything: an object that is deleted or changed back is put right.
-    pub fn saw(&self, kind: &str, key: &Key, digest: Option<String>) {
-        let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(writing) = writings.get_mut(&(kind.to_owned(), key.clone()))
-            && digest.as_ref() == Some(&writing.wanted)
-        {
-            writing.seen = digest;
-        }
-    }
-
-    fn stands(&self, place: &(String, Key), wanted: &String, seen: Option<&String>) -> bool {
+    fn stands(&self, key: &Key, wanted: &String, seen: Option<&String>) -> bool {
         let writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
-        match writings.get(place) {
-            Some(writing) => writing.wanted == *wanted && (seen == Some(wanted) || seen == writing.seen.as_ref()),
+        match writings.get(key) {
+            Some(writing) => writing.wanted == *wanted && writing.explains(seen),
             None => seen == Some(wanted),
         }
     }
 }
 
-/// What decides over the namespace, with what was published before of policies that cannot be compiled now.
-pub async fn scene(context: &Context, namespace: &str, policy: Option<&str>) -> Result<Scene, Error> {
-    let scene = |last_good| {
-        context
+/// The digest of a managed object as the watch shows it.
+pub fn shown(context: &Context, key: &Key) -> Option<String> {
+    let world = &context.world;
+    match key.name.as_str() {
+        objects::SIDECAR_CONFIG => objects::digest(&*world.sidecar_configs.get(key)?),
+        objects::ENV_CONFIG => objects::digest(&*world.env_configs.get(key)?),
+        objects::SUPPRESSION_HASHES => objects::digest(&*world.suppression_hashes.get(key)?),
+        _ => None,
+    }
+}
+
+/// What holds in the namespace now (for one policy of it where one is named), with what was published before of policies
+/// that cannot be compiled now.
+pub async fn compiled(context: &Context, namespace: &str, policy: Option<&str>) -> Result<CompiledNamespace, Error> {
+    let compiled = |last_good| {
+        let scene = context
             .world
-            .scene(namespace, policy, last_good, context.clock(), clock::now())
+            .scene(namespace, policy, last_good, context.clock(), clock::now());
+        compile(&scene.facts())
     };
-    let first = scene(HashMap::new());
-    if compile(&first.facts())
-        .policies
-        .iter()
-        .all(|policy| policy.errors.is_empty())
-    {
+    let first = compiled(HashMap::new());
+    if first.policies.iter().all(|policy| policy.errors.is_empty()) {
         return Ok(first);
     }
-    Ok(scene(last_good(context, namespace).await?))
+    Ok(compiled(last_good(context, namespace).await?))
 }
 
 /// What is published now, by policy.
@@ -375,4 +423,54 @@ async fn suppressions(context: &Context, namespace: &str) -> Result<(Entries, Ve
         }
     }
     Ok((entries.at(clock::now()), unreadable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_no_news_and_once_it_was_shown_all_else_is_an_edit() {
+        let (publisher, key) = (Publisher::new(Vec::new()), key(objects::SIDECAR_CONFIG));
+        let word = |word: &str| Some(word.to_owned());
+        let own = |seen: &str| publisher.is_own(&key, word(seen).as_ref());
+        publisher.note(&key, Some(("b".to_owned(), word("a"))));
+        publisher.note(&key, Some(("c".to_owned(), word("a"))));
+        assert!(publisher.stands(&key, &"c".to_owned(), word("a").as_ref()));
+        assert_eq!(["b", "edited", "c"].map(own), [true, false, true]);
+        // Put back by hand to what it was before: that is an edit too.
+        assert_eq!(["a", "b"].map(own), [false, false]);
+        assert!(!publisher.stands(&key, &"c".to_owned(), word("a").as_ref()));
+    }
+
+    #[test]
+    fn an_object_that_was_deleted_does_not_stand() {
+        let (publisher, key) = (Publisher::new(Vec::new()), key(objects::SIDECAR_CONFIG));
+        publisher.note(&key, Some(("a".to_owned(), None)));
+        assert!(publisher.stands(&key, &"a".to_owned(), None));
+        assert!(!publisher.is_own(&key, None));
+        assert!(!publisher.stands(&key, &"a".to_owned(), None));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_namespace_that_is_gone() {
+        let publisher = Publisher::new(Vec::new());
+        let _turn = publisher.turn("shop");
+        for name in [
+            objects::SIDECAR_CONFIG,
+            objects::ENV_CONFIG,
+            objects::SUPPRESSION_HASHES,
+        ] {
+            publisher.note(&key(name), Some(("a".to_owned(), None)));
+        }
+        publisher.forget("shop");
+        assert!(publisher.turns.lock().unwrap().is_empty() && publisher.writings.lock().unwrap().is_empty());
+    }
 }

@@ -21,7 +21,7 @@ use super::{
     error::{Error, is_not_found},
     finalizer::Finalizer,
     objects::SUPPRESSION_LIST,
-    publish::scene,
+    publish::compiled,
     record::{self, Record},
     world::Key,
 };
@@ -33,7 +33,7 @@ use crate::{
     },
     clock,
     metrics::OfKind,
-    policy::{CompiledNamespace, compile, suppressions::Entries, terms::SpecError},
+    policy::{CompiledNamespace, suppressions::Entries, terms::SpecError},
     ses::{
         address::Address,
         apply::apply,
@@ -63,7 +63,7 @@ pub fn reconcile(
         let Parsed::Readable(object) = &*suppression else {
             return Ok(Action::await_change());
         };
-        let namespace = compile(&scene(&context, &key.namespace, None).await?.facts());
+        let namespace = compiled(&context, &key.namespace, None).await?;
         let leaving = object.metadata.deletion_timestamp.is_some();
         let entries = read_entries(&context, object).await?;
         let now = clock::now();

@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{context::Context, error::Error, publish::scene, world::Key};
+use super::{context::Context, error::Error, publish::compiled, world::Key};
 use crate::{
     api::{
         MANAGER, MailWindow, MailWindowStatus, Parsed,
@@ -20,7 +20,7 @@ use crate::{
     },
     clock,
     metrics::OfKind,
-    policy::{compile, windows::Verdict},
+    policy::windows::Verdict,
 };
 
 /// Reconciles one window.
@@ -30,8 +30,7 @@ pub fn reconcile(window: Arc<Parsed<MailWindow>>, context: Arc<Context>) -> BoxF
         let Parsed::Readable(object) = &*window else {
             return Ok(Action::await_change());
         };
-        let scene = scene(&context, &key.namespace, Some(&object.spec.policy_ref.name)).await?;
-        let compiled = compile(&scene.facts());
+        let compiled = compiled(&context, &key.namespace, Some(&object.spec.policy_ref.name)).await?;
         let Some(verdict) = compiled.windows.get(&key.name) else {
             return Ok(Action::await_change());
         };

@@ -72,7 +72,8 @@ where
     K::DynamicType: Eq + Hash + Clone,
 {
     store: Store<K>,
-    index: RwLock<HashMap<String, BTreeMap<String, u64>>>,
+    /// Ordered, so that a namespace's objects stand together: most namespaces have one of a kind.
+    index: RwLock<BTreeMap<Key, u64>>,
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
@@ -114,46 +115,35 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
     /// The names in a namespace.
     #[must_use]
     pub fn names(&self, namespace: &str) -> Vec<String> {
+        let first = Key {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         index
-            .get(namespace)
-            .map(|names| names.keys().cloned().collect())
-            .unwrap_or_default()
+            .range(first..)
+            .take_while(|(key, _)| key.namespace == namespace)
+            .map(|(key, _)| key.name.clone())
+            .collect()
     }
 
     /// All keys.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<Key> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let key = |namespace: &String, name: &String| Key {
-            namespace: namespace.clone(),
-            name: name.clone(),
-        };
-        index
-            .iter()
-            .flat_map(|(namespace, names)| names.keys().map(move |name| key(namespace, name)))
-            .collect()
+        index.keys().cloned().collect()
     }
 
     /// Notes an object's mark; whether it is new.
     pub fn note(&self, key: &Key, mark: u64) -> bool {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index
-            .entry(key.namespace.clone())
-            .or_default()
-            .insert(key.name.clone(), mark)
-            != Some(mark)
+        index.insert(key.clone(), mark) != Some(mark)
     }
 
     /// Notes that an object is gone.
     pub fn forget(&self, key: &Key) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(names) = index.get_mut(&key.namespace) {
-            names.remove(&key.name);
-            if names.is_empty() {
-                index.remove(&key.namespace);
-            }
-        }
+        index.remove(key);
     }
 }
 
@@ -427,4 +417,27 @@ fn window_facts(window: &MailWindow) -> Option<WindowFacts> {
         until: window.spec.until.0,
         opened: window.status.as_ref().is_some_and(|status| status.opened.is_some()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::reflector;
+
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_namespace_are_its_own_and_in_order() {
+        let shelf = Shelf::<ConfigMap>::new(reflector::store().0);
+        let key = |namespace: &str, name: &str| Key {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        for (namespace, name) in [("a", "z"), ("a", "b"), ("a-b", "c"), ("", "a"), ("b", "a")] {
+            assert!(shelf.note(&key(namespace, name), 1));
+        }
+        assert!(!shelf.note(&key("a", "b"), 1));
+        assert_eq!(shelf.names("a"), ["b", "z"]);
+        shelf.forget(&key("a", "z"));
+        assert_eq!((shelf.names("a").len(), shelf.keys().len()), (1, 4));
+    }
 }
