@@ -19,7 +19,7 @@ use super::{
     finalizer::Finalizer,
     in_use::Users,
     seals::{self, Seals},
-    world::Key,
+    world::{Key, mark},
 };
 use crate::{
     api::{
@@ -69,12 +69,17 @@ pub fn reconcile(
         } else {
             FINALIZER.add(&context, &metadata(&context), object).await?;
         }
+        let again = |due: Duration| Action::requeue(if leaves { LOOK_AGAIN.min(due) } else { due });
+        if let Some(due) = observed_and_due_in(&context, &key, object) {
+            return Ok(again(due));
+        }
         let observed = observe(&context, &key, object).await;
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
-        let again = if leaves { LOOK_AGAIN } else { context.list_every };
-        observed.map(|_| Action::requeue(again))
+        let observed = observed?;
+        observed.account.note_observed(wish(object), clock::monotonic());
+        Ok(again(context.list_every))
     }
     .boxed()
 }
@@ -104,6 +109,25 @@ async fn leave(context: &Context, key: &Key, object: &SendingAccount) -> Result<
     Ok(account.is_some_and(|account| account.inventory().is_some()))
 }
 
+/// What a look at SES depends on: as long as it stays, a look stands until the next is due.
+fn wish(object: &SendingAccount) -> u64 {
+    mark((
+        object.metadata.uid.as_deref(),
+        object.metadata.generation,
+        &object.metadata.annotations,
+    ))
+}
+
+/// When the next look is due; `None` where it is now: nothing was observed yet or the last look failed, the spec or an
+/// annotation changed, or the time has come. What else calls for a reconciliation, such as a changed guardrail, costs SES
+/// nothing.
+fn observed_and_due_in(context: &Context, key: &Key, object: &SendingAccount) -> Option<Duration> {
+    let account = context.accounts.get(&key.name)?;
+    let since = account.observed_since(wish(object))?;
+    let due = context.list_every.checked_sub(clock::monotonic().duration_since(since))?;
+    (!due.is_zero()).then_some(due)
+}
+
 /// What SES said of the account.
 struct Observed {
     account: Arc<Account>,
@@ -116,6 +140,7 @@ struct Observed {
 async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Result<Observed, Error> {
     let spec = &object.spec;
     let before = context.accounts.get(&key.name);
+    before.iter().for_each(|account| account.forget_observed());
     let account = match before.filter(|account| account.spec == *spec) {
         Some(account) => account,
         None => {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt;
@@ -51,6 +51,8 @@ pub struct Account {
     pub tenants: Tenants,
     /// Sets that were made since the last listing began, which it may have missed.
     fresh: Mutex<BTreeSet<String>>,
+    /// For which wish the account was last observed without a failure, and when.
+    observed: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Account {
@@ -106,7 +108,25 @@ impl Account {
             inventory: RwLock::default(),
             tenants: Tenants::default(),
             fresh: Mutex::default(),
+            observed: Mutex::default(),
         })
+    }
+
+    /// When the account was last observed whole for this wish.
+    #[must_use]
+    pub fn observed_since(&self, wish: u64) -> Option<Instant> {
+        let observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.filter(|(of, _)| *of == wish).map(|(_, at)| at)
+    }
+
+    /// Notes that the account was observed whole.
+    pub fn note_observed(&self, wish: u64, at: Instant) {
+        *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = Some((wish, at));
+    }
+
+    /// A look begins: until it succeeds, another is due.
+    pub fn forget_observed(&self) {
+        *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A reader with this urgency.
