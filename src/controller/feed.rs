@@ -119,7 +119,11 @@ fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
         // The index before the store: who waits for the first list finds both.
         watcher::Event::InitDone => {
             let listed = std::mem::take(listed);
-            let mut concerned: Vec<Key> = shelf.keys().into_iter().filter(|key| !listed.contains_key(key)).collect();
+            let mut concerned: Vec<Key> = shelf
+                .keys()
+                .into_iter()
+                .filter(|key| !listed.contains_key(key))
+                .collect();
             concerned.iter().for_each(|gone| shelf.forget(gone));
             concerned.extend(
                 listed
@@ -131,7 +135,11 @@ fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
         }
         watcher::Event::Apply(object) => {
             let key = Key::of(object);
-            if shelf.note(&key, mark(object)) { vec![key] } else { Vec::new() }
+            if shelf.note(&key, mark(object)) {
+                vec![key]
+            } else {
+                Vec::new()
+            }
         }
         watcher::Event::Delete(object) => {
             let key = Key::of(object);
@@ -393,7 +401,11 @@ mod tests {
 
     fn list<const N: usize>(objects: [Parsed<MailGuardrail>; N]) -> Vec<Event<Parsed<MailGuardrail>>> {
         let objects = objects.into_iter().map(Event::InitApply);
-        [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).collect()
+        [Event::Init]
+            .into_iter()
+            .chain(objects)
+            .chain([Event::InitDone])
+            .collect()
     }
 
     fn told<const N: usize>(names: [(&str, bool); N]) -> Vec<(String, bool)> {
@@ -416,13 +428,19 @@ mod tests {
         let mut bench = Bench::new();
         bench.take(list([guardrail("a", "Live")]));
         assert_eq!(bench.take([Event::Apply(guardrail("a", "Live"))]), told([]));
-        assert_eq!(bench.take([Event::Apply(guardrail("a", "Everything"))]), told([("a", true)]));
+        assert_eq!(
+            bench.take([Event::Apply(guardrail("a", "Everything"))]),
+            told([("a", true)])
+        );
     }
 
     #[test]
     fn a_deleted_object_is_told_of_when_it_is_gone() {
         let mut bench = Bench::new();
         bench.take([Event::Apply(guardrail("a", "Live"))]);
-        assert_eq!(bench.take([Event::Delete(guardrail("a", "Live"))]), told([("a", false)]));
+        assert_eq!(
+            bench.take([Event::Delete(guardrail("a", "Live"))]),
+            told([("a", false)])
+        );
     }
 }

@@ -18,7 +18,7 @@ use super::{
     error::{Error, is_not_found},
     finalizer::Finalizer,
     former::{Former, Retirement, retire, silence},
-    program::{Outcome, program},
+    program::{Drift, Outcome, program},
     publish::{account_spec, scene},
     status::{self, Facts},
     world::Key,
@@ -155,8 +155,10 @@ async fn report(
         outcome,
         now: clock::now(),
     });
-    if let Outcome::Programmed { drift, .. } = outcome
-        && !drift.is_empty()
+    if let Outcome::Programmed {
+        drift: Drift::Corrected(drift),
+        ..
+    } = outcome
     {
         context.events.warning(object, "Drifted", drift.clone()).await;
     }
@@ -240,6 +242,7 @@ async fn leave(
                 set: &set,
                 removal: removal_of(compiled),
                 priority: Priority::Tighten,
+                others_stay: true,
             };
             if !retire(context, &account, policy, &retirement).await? {
                 return Ok(Action::await_change());
