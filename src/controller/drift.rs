@@ -36,7 +36,7 @@ pub async fn rotate_reads(context: Arc<Context>, every: Duration) {
             let programmed = programmed(&context, &account.name);
             let cursors = cursors.entry(account.name.clone()).or_default();
             if let Some(next) = cursors.next(&programmed) {
-                look_at(&context, &account, next);
+                look_at(&context, &account, next, &programmed);
             }
         }
     }
@@ -91,10 +91,10 @@ fn is_paused(ses: &SesStatus) -> bool {
 }
 
 /// Puts the policy's set in doubt, and its namespace's tenant with the first policy of each namespace.
-fn look_at(context: &Context, account: &Account, policy: Key) {
-    let first = context.world.policies.names(&policy.namespace).into_iter().next();
+fn look_at(context: &Context, account: &Account, policy: Key, programmed: &Programmed) {
+    let first = programmed.all.iter().find(|other| other.namespace == policy.namespace);
     if let Some(tenant) = tenant_name(&account.spec, &policy.namespace)
-        && first.as_ref() == Some(&policy.name)
+        && first == Some(&policy)
     {
         account.tenants.doubt(tenant);
     }

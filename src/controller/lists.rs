@@ -233,7 +233,7 @@ async fn difference(
     before: &Record,
     wish: &Record,
 ) -> Result<DesiredEntries, Error> {
-    let doubted = context.lists_in_doubt.contains(key);
+    let doubted = before.under_way || context.lists_in_doubt.contains(key);
     let differs = |place: &(SuppressionList, Address)| {
         doubted || before.listed.get(place) != wish.listed.get(place) || before.released.contains(place)
     };
@@ -251,7 +251,12 @@ async fn difference(
     let listed = wish.listed.iter().filter(|(place, _)| differs(place));
     Ok(DesiredEntries {
         listed: listed.map(|(place, reason)| (place.clone(), *reason)).collect(),
-        released: wish.released.difference(&before.released).cloned().collect(),
+        released: wish
+            .released
+            .iter()
+            .filter(|place| before.under_way || !before.released.contains(*place))
+            .cloned()
+            .collect(),
         retired,
     })
 }

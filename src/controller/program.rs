@@ -7,6 +7,7 @@ use crate::{
     ses::{
         apply::{ApplyError, apply},
         budget::{Admitted, Priority},
+        call::SesCall,
         desired::DesiredSet,
         memory::SetMemory,
         plan::{Consent, Context as PlanContext, Finding, Plan, plan_set, plan_set_change},
@@ -196,6 +197,7 @@ fn drift(
 ) -> Drift {
     let what = match standing {
         Standing::Absent if expected => Some("vanished"),
+        Standing::Unread if left && matches!(plan.steps(), [SesCall::CreateSet { .. }, ..]) => Some("vanished"),
         Standing::Unread if left && !plan.is_empty() => Some("changed"),
         Standing::Remembered(_) if of_tenant.is_none() => return Drift::NotLooked,
         Standing::Absent | Standing::Unread | Standing::Remembered(_) => None,
@@ -296,5 +298,5 @@ async fn plan(
 fn changes_switch(plan: &Plan) -> bool {
     plan.steps()
         .iter()
-        .any(|step| matches!(step, crate::ses::call::SesCall::PutSending { .. }))
+        .any(|step| matches!(step, SesCall::PutSending { .. }))
 }

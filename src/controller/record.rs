@@ -32,6 +32,8 @@ const FINALIZER: &str = "mailpolicy.dev/ses";
 pub struct Record {
     /// The SendingAccount whose lists they are; `None` where there is nothing on any.
     pub account: Option<String>,
+    /// Whether calls may be under way: then it holds what may stand, and only reading tells what does.
+    pub under_way: bool,
     /// What was listed, and why.
     pub listed: BTreeMap<(SuppressionList, Address), Reason>,
     /// What was released.
@@ -40,9 +42,11 @@ pub struct Record {
 
 /// The first line of a record.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Head {
     account: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    under_way: bool,
 }
 
 /// One line after it.
@@ -74,6 +78,7 @@ impl Record {
     pub fn or(&self, other: &Self) -> Self {
         let mut all = self.clone();
         all.account = other.account.clone().or(all.account);
+        all.under_way = true;
         all.listed.extend(other.listed.clone());
         all.released.extend(other.released.iter().cloned());
         all
@@ -83,7 +88,10 @@ impl Record {
         let Some(account) = self.account.clone().filter(|_| !self.is_empty()) else {
             return Ok(String::new());
         };
-        let head = serde_json::to_string(&Head { account })? + "\n";
+        let head = serde_json::to_string(&Head {
+            account,
+            under_way: self.under_way,
+        })? + "\n";
         let listed = self.listed.iter().map(|(place, reason)| {
             let done = match reason {
                 Reason::Bounce => Done::Bounce,
@@ -103,7 +111,9 @@ impl Record {
         let mut record = Self::default();
         let mut lines = text.lines();
         if let Some(head) = lines.next() {
-            record.account = Some(serde_json::from_str::<Head>(head)?.account);
+            let Head { account, under_way } = serde_json::from_str(head)?;
+            record.account = Some(account);
+            record.under_way = under_way;
         }
         for text in lines {
             let Line { tenant, address, done } = serde_json::from_str(text)?;
@@ -221,6 +231,7 @@ mod tests {
         let tenant = SuppressionList::Tenant(TenantName::of_namespace("prod", "shop"));
         let record = Record {
             account: Some("primary".to_owned()),
+            under_way: false,
             listed: [(
                 (SuppressionList::Account, Address::new("a@example.com")),
                 Reason::Bounce,
@@ -229,6 +240,9 @@ mod tests {
             released: [(tenant, Address::new("B@example.com"))].into(),
         };
         assert_eq!(Record::parse(&record.to_text().unwrap()).unwrap(), record);
+        let under_way = Record::default().or(&record);
+        assert_ne!(under_way, record, "what may stand is not what stands");
+        assert_eq!(Record::parse(&under_way.to_text().unwrap()).unwrap(), under_way);
         assert_eq!(Record::default().to_text().unwrap(), "");
     }
 
