@@ -7,6 +7,8 @@ mod bounds;
 mod crds;
 #[path = "controlplane/deletion.rs"]
 mod deletion;
+#[path = "controlplane/drift.rs"]
+mod drift;
 #[path = "controlplane/examples.rs"]
 mod examples;
 #[path = "controlplane/faults.rs"]
@@ -24,5 +26,9 @@ mod rbac;
 #[path = "controlplane/specs.rs"]
 mod specs;
 mod support;
+#[path = "controlplane/suppressions.rs"]
+mod suppressions;
+#[path = "controlplane/tenants.rs"]
+mod tenants;
 #[path = "controlplane/windows.rs"]
 mod windows;

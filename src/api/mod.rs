@@ -37,8 +37,16 @@ pub const GROUP: &str = "mailpolicy.dev";
 /// The name under which the operator owns fields, labels objects and tags SES resources.
 pub const MANAGER: &str = "mail-policy-operator";
 
-/// Annotation on a `MailPolicy`: its value names the cluster id whose SES objects this policy takes over.
+/// Annotation that consents to taking over what is not ours in SES, and whose value names from whom.
+///
+/// On a `MailPolicy`, whose configuration set and tenant it concerns: the cluster id in the tags of what stands there, or
+/// [`NOBODY`] where it does not carry this operator's tags. On a `SendingAccount`: the default configuration set of an
+/// identity, which the sealed one replaces. Any other value is refused with a message that says which one it must be, so
+/// that a consent which was given once does not reach further than was meant.
 pub const TAKE_OVER: &str = "mailpolicy.dev/take-over-from";
+
+/// The value of [`TAKE_OVER`] for what does not carry this operator's tags.
+pub const NOBODY: &str = "nobody";
 
 /// Annotation on a `MailPolicy`: `"true"` consents to deleting and making anew the configuration set where SES
 /// has no call for a change (suppression from `Only` back to `Inherit`).

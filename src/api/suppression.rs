@@ -27,6 +27,7 @@ use super::{guardrail::SuppressionScope, policy::SuppressionReason, schema};
     validation = Rule::new("self.metadata.name.size() <= 63").message("a name has at most 63 characters: it becomes a label")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.release) || size(self.release) == 0 || self.scopes.exists(scope, scope != 'Sidecar')").message("release takes addresses off SES's lists: name them by scopes, Account or Tenant"))]
 pub struct MailSuppressionSpec {
     /// Entries written here. Addresses are personal data: the Secret is the better place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -19,11 +19,11 @@ use super::{
     finalizer::Finalizer,
     in_use::Users,
     seals::{self, Seals},
-    world::Key,
+    world::{Key, mark},
 };
 use crate::{
     api::{
-        MANAGER, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
+        MANAGER, MailPolicyStatus, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
         condition::{Finding, kind, merge, put},
     },
@@ -33,8 +33,8 @@ use crate::{
         address::Identity,
         budget::Priority,
         inventory::{Inventory, Scope},
-        observed::AccountRecord,
-        plan::Consent,
+        observed::{AccountRecord, SendingStatus},
+        plan::{self, Consent},
     },
 };
 
@@ -69,6 +69,10 @@ pub fn reconcile(
         } else {
             FINALIZER.add(&context, &metadata(&context), object).await?;
         }
+        let again = |due: Duration| Action::requeue(if leaves { LOOK_AGAIN.min(due) } else { due });
+        if let Some(due) = observed_and_due_in(&context, &key, object) {
+            return Ok(again(due));
+        }
         let observed = observe(&context, &key, object).await;
         if context.accounts.note_failed(&key.name, observed.is_err()) {
             // A listing queues them; without one their statuses say what they wait for.
@@ -82,8 +86,9 @@ pub fn reconcile(
         let findings = conditions(object, observed.as_ref());
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
-        let again = if leaves { LOOK_AGAIN } else { context.list_every };
-        observed.map(|_| Action::requeue(again))
+        let observed = observed?;
+        observed.account.note_observed(wish(object), clock::monotonic());
+        Ok(again(context.list_every))
     }
     .boxed()
 }
@@ -113,6 +118,27 @@ async fn leave(context: &Context, key: &Key, object: &SendingAccount) -> Result<
     Ok(account.is_some_and(|account| account.inventory().is_some()))
 }
 
+/// What a look at SES depends on: as long as it stays, a look stands until the next is due.
+fn wish(object: &SendingAccount) -> u64 {
+    mark((
+        object.metadata.uid.as_deref(),
+        object.metadata.generation,
+        &object.metadata.annotations,
+    ))
+}
+
+/// When the next look is due; `None` where it is now: nothing was observed yet or the last look failed, the spec or an
+/// annotation changed, or the time has come. What else calls for a reconciliation, such as a changed guardrail, costs SES
+/// nothing.
+fn observed_and_due_in(context: &Context, key: &Key, object: &SendingAccount) -> Option<Duration> {
+    let account = context.accounts.get(&key.name)?;
+    let since = account.observed_since(wish(object))?;
+    let due = context
+        .list_every
+        .checked_sub(clock::monotonic().duration_since(since))?;
+    (!due.is_zero()).then_some(due)
+}
+
 /// What SES said of the account.
 struct Observed {
     account: Arc<Account>,
@@ -125,6 +151,7 @@ struct Observed {
 async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Result<Observed, Error> {
     let spec = &object.spec;
     let before = context.accounts.get(&key.name);
+    before.iter().for_each(|account| account.forget_observed());
     let account = match before.filter(|account| account.spec == *spec) {
         Some(account) => account,
         None => {
@@ -153,17 +180,12 @@ async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Resul
         Isolation::ConfigurationSet => Scope::WithoutTenants,
         Isolation::Tenant => Scope::WithTenants,
     };
-    let made_before = account.begin_listing();
-    let listed = match Inventory::list(account.reader(priority), scope).await {
-        Ok(listed) => listed,
-        Err(error) => {
-            account.abandon_listing(made_before);
-            return Err(error.into());
-        }
-    };
+    account.begin_listing();
+    // One that fails leaves what was made before it to the next.
+    let listed = Inventory::list(account.reader(priority), scope).await?;
     let inventory = account.end_listing(listed);
-    concern(context, key, first, &inventory);
-    let seals = seals::settle(&account, object, consent(object), !first).await?;
+    concern(context, &account, first);
+    let seals = seals::settle(&account, object, &consent(object), !first).await?;
     Ok(Observed {
         account,
         record,
@@ -175,29 +197,51 @@ async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Resul
 /// What a person agreed to, by an annotation.
 fn consent(object: &SendingAccount) -> Consent {
     Consent {
-        take_over: object.annotations().contains_key(TAKE_OVER),
+        take_over: object.annotations().get(TAKE_OVER).cloned(),
         recreate: false,
     }
 }
 
-/// Policies of the account whose set the listing does not show; all of them after the first listing.
-fn concern(context: &Context, account: &Key, first: bool, inventory: &Inventory) {
+/// Queues what the listing concerns: after the first all that waited for it, else policies whose set or tenant has
+/// vanished, or whose tenant may send otherwise than their status says.
+fn concern(context: &Context, account: &Account, first: bool) {
+    if first {
+        let suppressions = context.world.suppressions.keys().into_iter();
+        suppressions.for_each(|key| context.queues.suppressions.push(key));
+    }
     for key in context.world.policies.keys() {
         let Some(policy) = context.world.policies.get(&key) else {
             continue;
         };
         let status = policy.readable().and_then(|policy| policy.status.as_ref());
         let named = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
-        let made_here = status
-            .and_then(|status| status.ses.as_ref())
-            .is_some_and(|ses| ses.account == account.name);
-        let vanished = status
-            .and_then(|status| status.ses.as_ref())
-            .is_some_and(|ses| !ses.applied.is_empty() && !inventory.sets.contains(&ses.configuration_set));
-        if (first && (named || made_here)) || (vanished && made_here) {
+        let made_here = status.is_some_and(|status| status.ses.as_ref().is_some_and(|ses| ses.account == account.name));
+        let differs = made_here && status.is_some_and(|status| differs(account, status));
+        if (first && (named || made_here)) || differs {
             context.queues.policies.push(key);
         }
     }
+}
+
+/// Whether the listing shows the policy's set or tenant otherwise than its status tells.
+fn differs(account: &Account, status: &MailPolicyStatus) -> bool {
+    let Some(ses) = status.ses.as_ref().filter(|ses| !ses.applied.is_empty()) else {
+        return false;
+    };
+    let tenant_differs = ses.tenant.as_ref().is_some_and(|tenant| {
+        let inventory = account.inventory();
+        let listed = inventory.as_ref().and_then(|inventory| inventory.tenants.get(tenant));
+        let disabled = listed.is_some_and(|listed| listed.sending == SendingStatus::Disabled);
+        !account.has_tenant(tenant) || disabled != is_tenant_paused(status)
+    });
+    !account.has_set(&ses.configuration_set) || tenant_differs
+}
+
+fn is_tenant_paused(status: &MailPolicyStatus) -> bool {
+    let paused = |condition: &Condition| {
+        condition.type_ == kind::SENDING_ENABLED && plan::Finding::TENANT_PAUSES.contains(&condition.reason.as_str())
+    };
+    status.conditions.iter().any(paused)
 }
 
 fn conditions(object: &SendingAccount, observed: Result<&Observed, &Error>) -> Vec<Finding> {

@@ -2,8 +2,8 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt;
@@ -33,6 +33,21 @@ const WIDE_BUDGET: f64 = 256.0;
 /// How long a slot is kept for an object whose turn it is.
 const SLOT_KEPT: Duration = Duration::from_secs(30);
 
+/// Names of what was made, or read, and a listing may not show yet.
+#[derive(Default)]
+struct Fresh {
+    /// Since the last listing began.
+    since: Names,
+    /// Before the listing began that is under way: it must show them.
+    before: Names,
+}
+
+#[derive(Default)]
+struct Names {
+    sets: BTreeSet<String>,
+    tenants: BTreeSet<String>,
+}
+
 /// One account and region.
 pub struct Account {
     /// The SendingAccount's name.
@@ -53,8 +68,10 @@ pub struct Account {
     inventory: RwLock<Option<Arc<Inventory>>>,
     /// The namespaces' tenants, one at a time each.
     pub tenants: Tenants,
-    /// Sets that were made since the last listing began, which it may have missed.
-    fresh: Mutex<BTreeSet<String>>,
+    /// What listings may not show yet.
+    fresh: Mutex<Fresh>,
+    /// For which wish the account was last observed without a failure, and when.
+    observed: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Account {
@@ -114,7 +131,25 @@ impl Account {
             inventory: RwLock::default(),
             tenants: Tenants::default(),
             fresh: Mutex::default(),
+            observed: Mutex::default(),
         })
+    }
+
+    /// When the account was last observed whole for this wish.
+    #[must_use]
+    pub fn observed_since(&self, wish: u64) -> Option<Instant> {
+        let observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.filter(|(of, _)| *of == wish).map(|(_, at)| at)
+    }
+
+    /// Notes that the account was observed whole.
+    pub fn note_observed(&self, wish: u64, at: Instant) {
+        *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = Some((wish, at));
+    }
+
+    /// A look begins: until it succeeds, another is due.
+    pub fn forget_observed(&self) {
+        *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A reader with this urgency.
@@ -132,21 +167,40 @@ impl Account {
     /// Whether the set stands, as far as is known.
     #[must_use]
     pub fn has_set(&self, name: &str) -> bool {
-        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
-        fresh || self.inventory().is_some_and(|inventory| inventory.sets.contains(name))
+        let is_fresh = |fresh: &Fresh| fresh.since.sets.contains(name) || fresh.before.sets.contains(name);
+        is_fresh(&self.fresh()) || self.inventory().is_some_and(|inventory| inventory.sets.contains(name))
     }
 
     /// Notes that the set was made, or read.
     pub fn note_set(&self, name: &str) {
-        self.fresh
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned());
+        self.fresh().since.sets.insert(name.to_owned());
+    }
+
+    /// Whether the tenant stands, as far as is known.
+    #[must_use]
+    pub fn has_tenant(&self, name: &str) -> bool {
+        let is_fresh = |fresh: &Fresh| fresh.since.tenants.contains(name) || fresh.before.tenants.contains(name);
+        is_fresh(&self.fresh())
+            || self
+                .inventory()
+                .is_some_and(|inventory| inventory.tenants.contains_key(name))
+    }
+
+    /// Notes that the tenant was made, or read.
+    pub fn note_tenant(&self, name: &str) {
+        self.fresh().since.tenants.insert(name.to_owned());
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, Fresh> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that the set is gone.
     pub fn note_gone(&self, name: &str) {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut fresh = self.fresh();
+        fresh.since.sets.remove(name);
+        fresh.before.sets.remove(name);
+        drop(fresh);
         let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(inventory) = inventory.as_mut().filter(|inventory| inventory.sets.contains(name)) {
             Arc::make_mut(inventory).sets.remove(name);
@@ -155,6 +209,10 @@ impl Account {
 
     /// Notes that the tenant is gone.
     pub fn note_tenant_gone(&self, name: &str) {
+        let mut fresh = self.fresh();
+        fresh.since.tenants.remove(name);
+        fresh.before.tenants.remove(name);
+        drop(fresh);
         let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(inventory) = inventory
             .as_mut()
@@ -164,26 +222,20 @@ impl Account {
         }
     }
 
-    /// A listing begins: what is made from now on is kept beside it.
-    #[must_use]
-    pub fn begin_listing(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A listing begins: what is made from now on it may miss.
+    pub fn begin_listing(&self) {
+        let mut fresh = self.fresh();
+        let Names { sets, tenants } = std::mem::take(&mut fresh.since);
+        fresh.before.sets.extend(sets);
+        fresh.before.tenants.extend(tenants);
     }
 
-    /// A listing ended. `made_before` are sets made before it began, which it must show; where they are missing they
-    /// have vanished.
+    /// A listing ended. What was made before it began it shows; what it does not show has vanished.
     pub fn end_listing(&self, inventory: Inventory) -> Arc<Inventory> {
         let inventory = Arc::new(inventory);
         *self.inventory.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&inventory));
+        self.fresh().before = Names::default();
         inventory
-    }
-
-    /// A listing failed: what it would have shown is remembered on.
-    pub fn abandon_listing(&self, made_before: BTreeSet<String>) {
-        self.fresh
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(made_before);
     }
 }
 
@@ -212,7 +264,10 @@ pub fn connection(spec: &SendingAccountSpec) -> Connection {
 
 /// Tenants at work on one at a time each, with what each was last left as by this run.
 #[derive(Default)]
-pub struct Tenants(Mutex<HashMap<TenantName, Turn>>);
+pub struct Tenants {
+    turns: Mutex<HashMap<TenantName, Turn>>,
+    doubted: Mutex<BTreeSet<TenantName>>,
+}
 
 /// One tenant's turn: the hash of what it was left as, `None` where this run has not settled it.
 pub type Turn = Arc<tokio::sync::Mutex<Option<String>>>;
@@ -221,8 +276,27 @@ impl Tenants {
     /// The turn of one tenant.
     #[must_use]
     pub fn turn(&self, name: &TenantName) -> Turn {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(name.clone()).or_default())
+    }
+
+    /// How the tenant stands must be read, not remembered.
+    pub fn doubt(&self, name: TenantName) {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    /// Whether it must be read.
+    #[must_use]
+    pub fn is_doubted(&self, name: &TenantName) -> bool {
+        self.doubted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name)
+    }
+
+    /// It was read.
+    pub fn settle(&self, name: &TenantName) {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 

@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     api::{MailPolicy, MailPolicyStatus},
-    metrics::Metrics,
+    metrics::{Drift, Metrics},
     policy::windows::Clock,
+    ses::plan::Plan,
 };
 
 /// What every reconciliation shares.
@@ -45,8 +46,32 @@ pub struct Context {
     pub written: Latest<MailPolicy>,
     /// Between two listings of an account.
     pub list_every: Duration,
+    /// Suppressions whose entries on SES's lists must be read, not remembered.
+    pub lists_in_doubt: Doubts,
     programmed: RwLock<HashMap<Key, bool>>,
-    doubted: Mutex<HashSet<Key>>,
+    doubted: Doubts,
+}
+
+/// Objects of one kind of which it must be read, not remembered, what stands in SES for them.
+#[derive(Default)]
+pub struct Doubts(Mutex<HashSet<Key>>);
+
+impl Doubts {
+    /// Whether this one must be read.
+    #[must_use]
+    pub fn contains(&self, key: &Key) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    /// From now on it must.
+    pub fn insert(&self, key: Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// It was read, or is gone.
+    pub fn remove(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
 }
 
 impl Context {
@@ -72,8 +97,17 @@ impl Context {
             written: Latest::default(),
             list_every,
             programmed: RwLock::default(),
-            doubted: Mutex::default(),
+            doubted: Doubts::default(),
+            lists_in_doubt: Doubts::default(),
         }
+    }
+
+    /// Counts what was found changed behind our back (`vanished` or `changed`), and says what was done about it.
+    #[must_use]
+    pub fn drifted(&self, what: &'static str, plan: &Plan) -> String {
+        self.metrics.drift.get_or_create(&Drift { what }).inc();
+        let steps: Vec<String> = plan.steps().iter().map(ToString::to_string).collect();
+        format!("{what} in SES; put right by: {}", steps.join(", "))
     }
 
     /// Whether the clock may open windows.
@@ -113,10 +147,7 @@ impl Context {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(policy);
-        self.doubted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(policy);
+        self.doubted.remove(policy);
         self.accounts
             .all()
             .iter()
@@ -125,27 +156,18 @@ impl Context {
 
     /// What stands in SES for the policy must be read, not remembered.
     pub fn doubt(&self, policy: &Key) {
-        self.doubted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(policy.clone());
+        self.doubted.insert(policy.clone());
     }
 
     /// Whether what stands must be read.
     #[must_use]
     pub fn is_doubted(&self, policy: &Key) -> bool {
-        self.doubted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(policy)
+        self.doubted.contains(policy)
     }
 
     /// What stands was read.
     pub fn settle(&self, policy: &Key) {
-        self.doubted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(policy);
+        self.doubted.remove(policy);
     }
 }
 

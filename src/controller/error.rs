@@ -32,8 +32,11 @@ pub enum Error {
     #[error("SES: {0}")]
     Apply(#[from] ApplyError),
     /// The record of what was put on SES's lists cannot be read.
-    #[error("Secret mail-suppression-record cannot be read: {0}")]
-    Record(String),
+    #[error(
+        "Secret mail-suppression-record holds what this operator did not write: restore the key of this \
+         MailSuppression, or delete the key to leave on SES's lists what stands there"
+    )]
+    RecordUnreadable,
     /// The sidecar's configuration cannot be written.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -52,7 +55,7 @@ impl Error {
             Self::Kube(_) => "Kubernetes",
             Self::Ses(error) => error.reason(),
             Self::Apply(error) => error.reason(),
-            Self::Record(_) => "RecordUnreadable",
+            Self::RecordUnreadable => "RecordUnreadable",
             Self::Config(_) => "ConfigUnpublishable",
             Self::Ended(_) => "BrokenOff",
         }
@@ -65,7 +68,7 @@ impl Error {
             Self::Kube(_) | Self::Ended(_) => Retry::Backoff,
             Self::Ses(error) => error.retry(),
             Self::Apply(error) => error.retry(),
-            Self::Config(_) | Self::Record(_) => Retry::UserMustMend,
+            Self::Config(_) | Self::RecordUnreadable => Retry::UserMustMend,
         }
     }
 

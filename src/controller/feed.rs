@@ -1,6 +1,6 @@
 //! From watches to stores and queues: which change concerns which objects.
 
-use std::{collections::BTreeSet, fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -71,12 +71,18 @@ where
             .modify(trim)
             .default_backoff()
             .boxed();
-        let mut listed = BTreeSet::new();
+        let mut listed = BTreeMap::new();
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
-                    self.writer.apply_watcher_event(&event);
-                    self.note(&context, event, &mut listed);
+                    let concerned = take(
+                        &mut self.writer,
+                        (self.shelf)(&context.world),
+                        self.mark,
+                        event,
+                        &mut listed,
+                    );
+                    concerned.iter().for_each(|key| (self.concerns)(&context, key));
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -90,43 +96,77 @@ where
             }
         }
     }
-
-    fn note(&self, context: &Context, event: watcher::Event<K>, listed: &mut BTreeSet<Key>) {
-        let shelf = (self.shelf)(&context.world);
-        match event {
-            watcher::Event::Init => listed.clear(),
-            watcher::Event::InitApply(object) => {
-                let key = Key::of(&object);
-                if shelf.note(&key, (self.mark)(&object)) {
-                    (self.concerns)(context, &key);
-                }
-                listed.insert(key);
-            }
-            watcher::Event::InitDone => {
-                for gone in shelf.keys().difference(&std::mem::take(listed)) {
-                    shelf.forget(gone);
-                    (self.concerns)(context, gone);
-                }
-            }
-            watcher::Event::Apply(object) => {
-                let key = Key::of(&object);
-                if shelf.note(&key, (self.mark)(&object)) {
-                    (self.concerns)(context, &key);
-                }
-            }
-            watcher::Event::Delete(object) => {
-                let key = Key::of(&object);
-                shelf.forget(&key);
-                (self.concerns)(context, &key);
-            }
-        }
-    }
 }
 
-/// What of any object's metadata calls for a reconciliation: not the status, which is ours.
-fn intent(object: &impl Resource) -> impl Hash {
-    let meta = object.meta();
+/// Takes an event into the store and the index; the keys whose objects changed, once the store shows them as they are.
+///
+/// A list is shown by the store only when it is complete. Whoever looked at a key before would see the past, and would
+/// not be told again. `listed` keeps the marks of a list that is under way.
+fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
+    writer: &mut Writer<K>,
+    shelf: &Shelf<K>,
+    mark: fn(&K) -> u64,
+    event: watcher::Event<K>,
+    listed: &mut BTreeMap<Key, u64>,
+) -> Vec<Key> {
+    let concerned = match &event {
+        watcher::Event::Init => {
+            listed.clear();
+            Vec::new()
+        }
+        watcher::Event::InitApply(object) => {
+            listed.insert(Key::of(object), mark(object));
+            Vec::new()
+        }
+        // The index before the store: who waits for the first list finds both.
+        watcher::Event::InitDone => {
+            let listed = std::mem::take(listed);
+            let mut concerned: Vec<Key> = shelf
+                .keys()
+                .into_iter()
+                .filter(|key| !listed.contains_key(key))
+                .collect();
+            concerned.iter().for_each(|gone| shelf.forget(gone));
+            concerned.extend(
+                listed
+                    .into_iter()
+                    .filter(|(key, mark)| shelf.note(key, *mark))
+                    .map(|(key, _)| key),
+            );
+            concerned
+        }
+        watcher::Event::Apply(object) => {
+            let key = Key::of(object);
+            if shelf.note(&key, mark(object)) {
+                vec![key]
+            } else {
+                Vec::new()
+            }
+        }
+        watcher::Event::Delete(object) => {
+            let key = Key::of(object);
+            shelf.forget(&key);
+            vec![key]
+        }
+    };
+    writer.apply_watcher_event(&event);
+    concerned
+}
+
+/// What of any object calls for a reconciliation: not the status, which is ours.
+///
+/// Whether it can be read belongs to it: a changed definition can make the same object readable.
+fn intent<K: Resource>(object: &Parsed<K>) -> impl Hash + use<K> {
+    let error = match object {
+        Parsed::Readable(_) => None,
+        Parsed::Unreadable(unreadable) => Some(unreadable.error.clone()),
+    };
+    intent_of(object.meta(), error)
+}
+
+fn intent_of(meta: &ObjectMeta, error: Option<String>) -> impl Hash + use<> {
     (
+        error,
         meta.uid.clone(),
         meta.generation,
         meta.deletion_timestamp.is_some(),
@@ -135,9 +175,9 @@ fn intent(object: &impl Resource) -> impl Hash {
     )
 }
 
-/// The mark of an object of which nothing but that matters.
+/// The mark of an object that can be read, of which nothing but that matters.
 pub(super) fn intent_mark(object: &impl Resource) -> u64 {
-    mark(intent(object))
+    mark(intent_of(object.meta(), None))
 }
 
 /// Everything of a namespace.
@@ -322,4 +362,96 @@ pub(super) fn trim_to_labels<K: Resource>(object: &mut K) {
         deletion_timestamp: meta.deletion_timestamp.take(),
         ..ObjectMeta::default()
     };
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use kube::runtime::{reflector, watcher::Event};
+    use serde_json::json;
+
+    use super::*;
+
+    struct Bench {
+        writer: Writer<Parsed<MailGuardrail>>,
+        shelf: Shelf<Parsed<MailGuardrail>>,
+        listed: BTreeMap<Key, u64>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (store, writer) = reflector::store();
+            Self {
+                writer,
+                shelf: Shelf::new(store),
+                listed: BTreeMap::new(),
+            }
+        }
+
+        /// Takes the events; the names that changed, each with what the store shows of it at that moment.
+        fn take(&mut self, events: impl IntoIterator<Item = Event<Parsed<MailGuardrail>>>) -> Vec<(String, bool)> {
+            let mut told = Vec::new();
+            for event in events {
+                let keys = take(&mut self.writer, &self.shelf, guardrail_mark, event, &mut self.listed);
+                told.extend(keys.into_iter().map(|key| {
+                    let there = self.shelf.get(&key).is_some();
+                    (key.name, there)
+                }));
+            }
+            told
+        }
+    }
+
+    fn guardrail(name: &str, mode: &str) -> Parsed<MailGuardrail> {
+        serde_json::from_value(json!({
+            "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailGuardrail",
+            "metadata": {"name": name, "generation": 1}, "spec": {"maxMode": mode},
+        }))
+        .unwrap()
+    }
+
+    fn list<const N: usize>(objects: [Parsed<MailGuardrail>; N]) -> Vec<Event<Parsed<MailGuardrail>>> {
+        let objects = objects.into_iter().map(Event::InitApply);
+        [Event::Init]
+            .into_iter()
+            .chain(objects)
+            .chain([Event::InitDone])
+            .collect()
+    }
+
+    fn told<const N: usize>(names: [(&str, bool); N]) -> Vec<(String, bool)> {
+        names.map(|(name, there)| (name.to_owned(), there)).into()
+    }
+
+    #[test]
+    fn what_a_new_list_adds_or_lacks_is_told_once_the_store_shows_it() {
+        let mut bench = Bench::new();
+        let first = list([guardrail("a", "Live"), guardrail("b", "Live")]);
+        assert_eq!(bench.take(first), told([("a", true), ("b", true)]));
+
+        let second = list([guardrail("a", "Live"), guardrail("c", "Live")]);
+
+        assert_eq!(bench.take(second), told([("b", false), ("c", true)]));
+    }
+
+    #[test]
+    fn an_object_that_can_be_read_no_more_is_told_of_although_nothing_else_of_it_changed() {
+        let mut bench = Bench::new();
+        bench.take(list([guardrail("a", "Live")]));
+        assert_eq!(bench.take([Event::Apply(guardrail("a", "Live"))]), told([]));
+        assert_eq!(
+            bench.take([Event::Apply(guardrail("a", "Everything"))]),
+            told([("a", true)])
+        );
+    }
+
+    #[test]
+    fn a_deleted_object_is_told_of_when_it_is_gone() {
+        let mut bench = Bench::new();
+        bench.take([Event::Apply(guardrail("a", "Live"))]);
+        assert_eq!(
+            bench.take([Event::Delete(guardrail("a", "Live"))]),
+            told([("a", false)])
+        );
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Retirement<'a> {
     pub removal: Removal,
     /// How urgent it is.
     pub priority: Priority,
+    /// Whether the namespace stays under the account, and with it the policies that are not being deleted.
+    pub others_stay: bool,
 }
 
 /// What became of the set.
@@ -85,6 +87,7 @@ pub(super) async fn silence(
         set: &set,
         removal: if moved { removal_of(compiled) } else { Removal::Retain },
         priority: Priority::Stop,
+        others_stay: !moved,
     };
     match retire(context, &account, object, &retirement).await {
         Ok(true) => Ok(Former::Quiet(status.map(|status| after(status, moved)))),
@@ -130,6 +133,7 @@ pub(super) async fn retire<K: Resource<DynamicType = ()>>(
         set,
         removal,
         priority,
+        others_stay,
     } = *retirement;
     let Admitted::Now(_slot) = account.admission.admit(key, priority) else {
         return Ok(false);
@@ -152,7 +156,7 @@ pub(super) async fn retire<K: Resource<DynamicType = ()>>(
     }
     if removal == Removal::Delete {
         account.note_gone(set.as_str());
-        for finding in tenant::remove(context, account, key).await? {
+        for finding in tenant::remove(context, account, key, others_stay).await? {
             context
                 .events
                 .warning(policy, finding.reason(), finding.to_string())

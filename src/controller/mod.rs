@@ -16,6 +16,7 @@ pub mod guardrail;
 mod in_use;
 pub mod latest;
 pub mod lease;
+mod lists;
 pub mod namespace;
 pub mod objects;
 pub mod policy;

@@ -19,7 +19,7 @@ use super::{
     feed,
     finalizer::Finalizer,
     former::{Former, Retirement, retire, silence},
-    program::{Outcome, program},
+    program::{Drift, Outcome, program},
     publish::{account_spec, compiled},
     status::{self, Facts},
     world::Key,
@@ -167,8 +167,10 @@ async fn report(
         outcome,
         now: clock::now(),
     });
-    if let Outcome::Programmed { drift, .. } = outcome
-        && !drift.is_empty()
+    if let Outcome::Programmed {
+        drift: Drift::Corrected(drift),
+        ..
+    } = outcome
     {
         context.events.warning(object, "Drifted", drift.clone()).await;
     }
@@ -261,6 +263,7 @@ async fn leave(
                 set: &set,
                 removal: removal_of(compiled),
                 priority: Priority::Tighten,
+                others_stay: true,
             };
             if !retire(context, &account, policy, &retirement).await? {
                 return Ok(Action::await_change());

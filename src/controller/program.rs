@@ -1,20 +1,13 @@
 //! Makes SES stand as one policy wants it: remembered or read, planned, applied.
 
-use super::{
-    accounts::Account,
-    context::Context,
-    error::Error,
-    policy::remember_intent,
-    tenant::{self, Tenant},
-    world::Key,
-};
+use super::{accounts::Account, context::Context, error::Error, policy::remember_intent, tenant, world::Key};
 use crate::{
     api::{MailPolicy, Mode, RECREATE, TAKE_OVER},
-    metrics::Drift,
     policy::CompiledPolicy,
     ses::{
         apply::{ApplyError, apply},
         budget::{Admitted, Priority},
+        call::SesCall,
         desired::DesiredSet,
         memory::SetMemory,
         plan::{Consent, Context as PlanContext, Finding, Plan, plan_set, plan_set_change},
@@ -32,8 +25,8 @@ pub enum Outcome {
         tenant: Option<String>,
         /// What no call mends.
         findings: Vec<Finding>,
-        /// What was found changed and put right, for people; empty where nothing was.
-        drift: String,
+        /// What was found changed behind our back.
+        drift: Drift,
     },
     /// The spec cannot be compiled: SES keeps what it has.
     Kept,
@@ -48,6 +41,17 @@ pub enum Outcome {
         /// Whether the switch may have been thrown.
         switch_under_way: bool,
     },
+}
+
+/// What was found changed behind our back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// Nobody looked: what was found before stands.
+    NotLooked,
+    /// Nothing.
+    None,
+    /// What, and what was done about it.
+    Corrected(String),
 }
 
 /// What is known of the set before anything is asked.
@@ -70,49 +74,53 @@ pub async fn program(
     policy: &CompiledPolicy,
     desired: &DesiredSet,
 ) -> Result<Outcome, Error> {
-    let remembered = remembered(account, object, desired);
+    let expected = remembered(account, object, desired);
     let plan_context = plan_context(account, object);
-    let expected = remembered.clone();
-    let standing = standing(context, account, key, desired, remembered);
     let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
-    let tenant = tenant::known(
-        context,
-        account,
-        &key.namespace,
-        ses.and_then(|ses| ses.tenant_applied.as_ref()),
-    )
-    .await;
-    if let (Standing::Remembered(memory), Some(tenant)) = (&standing, &tenant)
+    let tenant_applied = ses.and_then(|ses| ses.tenant_applied.as_ref());
+    let first_standing = standing(context, account, key, desired, expected.clone());
+    let tenant = tenant::known(context, account, &key.namespace, tenant_applied).await;
+    if let (Standing::Remembered(memory), Some(tenant)) = (&first_standing, &tenant)
         && *memory == SetMemory::of(desired)
     {
         return Ok(Outcome::Programmed {
             memory: memory.clone(),
             tenant: tenant.applied.clone(),
             findings: Vec::new(),
-            drift: String::new(),
+            drift: Drift::NotLooked,
         });
     }
-    let priority = priority(&standing, expected.as_ref(), policy, desired);
+    let priority = priority(&first_standing, expected.as_ref(), policy, desired);
     let Admitted::Now(_slot) = account.admission.admit(key, priority) else {
         return Ok(Outcome::Parked(priority));
     };
-    let doubted = context.is_doubted(key);
     // A set belongs to a tenant that stands.
-    let Tenant {
-        applied: tenant,
-        findings: of_tenant,
-    } = match tenant {
+    let tenant = match tenant {
         Some(tenant) => tenant,
-        None => match tenant::settle(context, account, &key.namespace, plan_context.consent, priority).await {
-            Ok(tenant) => tenant,
-            Err(error) => {
-                return Ok(Outcome::Failed {
-                    error,
-                    switch_under_way: false,
-                });
+        None => {
+            let consent = &plan_context.consent;
+            match tenant::settle(context, account, &key.namespace, tenant_applied, consent, priority).await {
+                Ok(tenant) => tenant,
+                Err(error) => {
+                    return Ok(Outcome::Failed {
+                        error,
+                        switch_under_way: false,
+                    });
+                }
             }
-        },
+        }
     };
+    if tenant.is_refused() {
+        return Ok(Outcome::Programmed {
+            memory: SetMemory::default(),
+            tenant: None,
+            findings: tenant.findings,
+            drift: Drift::NotLooked,
+        });
+    }
+    // A tenant that was made anew puts its sets in doubt.
+    let standing = standing(context, account, key, desired, expected.clone());
+    let doubted = context.is_doubted(key);
     let plan = match plan(account, desired, &standing, &plan_context, priority).await {
         Ok(plan) => plan,
         Err(error) => {
@@ -144,7 +152,15 @@ pub async fn program(
     };
     context.settle(key);
     account.note_set(desired.name.as_str());
-    let drift = drift(context, &standing, expected.as_ref(), doubted, desired, &plan);
+    let as_left = as_left(expected.as_ref(), plan_context.intended_sending, desired);
+    let drift = drift(
+        context,
+        &standing,
+        expected.is_some(),
+        doubted && as_left,
+        &plan,
+        tenant.drift,
+    );
     let paused = applied
         .findings()
         .iter()
@@ -152,12 +168,21 @@ pub async fn program(
     let memory = SetMemory::of(desired);
     let memory = if paused { memory.with_sending(false) } else { memory };
     let mut findings = applied.findings().to_vec();
-    findings.extend(of_tenant);
+    findings.extend(tenant.findings);
     Ok(Outcome::Programmed {
         memory,
-        tenant,
+        tenant: tenant.applied,
         findings,
         drift,
+    })
+}
+
+/// Whether the set was left as it is wanted now, so that what differs was changed by somebody else. A pause in SES, which
+/// is remembered as the switch that stands, is no difference.
+fn as_left(expected: Option<&SetMemory>, intended_sending: Option<bool>, desired: &DesiredSet) -> bool {
+    expected.is_some_and(|expected| {
+        let settled = expected.sending().is_some() && intended_sending == Some(desired.sending);
+        settled && expected.clone().with_sending(desired.sending) == SetMemory::of(desired)
     })
 }
 
@@ -165,22 +190,25 @@ pub async fn program(
 fn drift(
     context: &Context,
     standing: &Standing,
-    expected: Option<&SetMemory>,
-    doubted: bool,
-    desired: &DesiredSet,
+    expected: bool,
+    left: bool,
     plan: &Plan,
-) -> String {
-    let as_left = expected == Some(&SetMemory::of(desired));
+    of_tenant: Option<String>,
+) -> Drift {
     let what = match standing {
-        Standing::Absent if expected.is_some() => "vanished",
-        Standing::Unread if doubted && as_left && !plan.is_empty() => "changed",
-        Standing::Absent | Standing::Unread | Standing::Remembered(_) => return String::new(),
+        Standing::Absent if expected => Some("vanished"),
+        Standing::Unread if left && matches!(plan.steps(), [SesCall::CreateSet { .. }, ..]) => Some("vanished"),
+        Standing::Unread if left && !plan.is_empty() => Some("changed"),
+        Standing::Remembered(_) if of_tenant.is_none() => return Drift::NotLooked,
+        Standing::Absent | Standing::Unread | Standing::Remembered(_) => None,
     };
-    context.metrics.drift.get_or_create(&Drift { what }).inc();
-    format!(
-        "{what} in SES; put right by: {}",
-        plan.to_string().trim_end().replace('\n', ", ")
-    )
+    let of_set = what.map(|what| context.drifted(what, plan));
+    let all: Vec<String> = of_tenant.into_iter().chain(of_set).collect();
+    if all.is_empty() {
+        Drift::None
+    } else {
+        Drift::Corrected(all.join("; "))
+    }
 }
 
 /// What the status remembers of this very set.
@@ -214,7 +242,7 @@ fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
     PlanContext {
         arns: account.arns.clone(),
         consent: Consent {
-            take_over: annotation(TAKE_OVER).is_some_and(|value| !value.is_empty()),
+            take_over: annotation(TAKE_OVER).cloned(),
             recreate: annotation(RECREATE).is_some_and(|value| value == "true"),
         },
         intended_sending: left.and_then(|ses| ses.intended_sending),
@@ -270,5 +298,5 @@ async fn plan(
 fn changes_switch(plan: &Plan) -> bool {
     plan.steps()
         .iter()
-        .any(|step| matches!(step, crate::ses::call::SesCall::PutSending { .. }))
+        .any(|step| matches!(step, SesCall::PutSending { .. }))
 }

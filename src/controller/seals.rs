@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{accounts::Account, desired::owner, error::Error};
 use crate::{
-    api::{SendingAccount, account::Identity as IdentitySpec},
+    api::SendingAccount,
     ses::{
         address::Identity,
         apply::apply,
@@ -19,46 +19,70 @@ use crate::{
 pub type Seals = BTreeMap<String, (bool, Option<String>)>;
 
 /// Makes the seals of the spec true. An identity whose seal is remembered as wanted costs no call, unless `check` asks
-/// for a look.
+/// for a look, also at the sealed set itself: one that somebody switched on seals nothing.
 ///
 /// # Errors
 /// What SES refused.
-pub async fn settle(account: &Account, object: &SendingAccount, consent: Consent, check: bool) -> Result<Seals, Error> {
-    let remembered: BTreeMap<&str, bool> = object
-        .status
-        .iter()
-        .flat_map(|status| &status.identities)
-        .map(|identity| (identity.name.as_str(), identity.sealed))
-        .collect();
+pub async fn settle(
+    account: &Account,
+    object: &SendingAccount,
+    consent: &Consent,
+    check: bool,
+) -> Result<Seals, Error> {
+    let remembered = remembered(object);
     let mut seals = Seals::new();
+    let mut due = Vec::new();
     for identity in &object.spec.identities {
         let shown = super::account::shown(&identity.name);
         let before = remembered.get(shown.as_str()).copied().unwrap_or(false);
-        let settled = before == identity.sealed && !(check && identity.sealed);
-        let seal = if settled {
-            (identity.sealed, None)
+        if before == identity.sealed && !(check && identity.sealed) {
+            seals.insert(identity.name.clone(), (identity.sealed, None));
         } else {
-            seal(account, object, identity, consent).await?
+            due.push((identity.name.as_str(), identity.sealed));
+        }
+    }
+    // What is listed in the spec no more is not ours to seal. An address is not known any more: only its domain was told.
+    let listed: BTreeSet<_> = object.spec.identities.iter().map(|it| it.name.as_str()).collect();
+    let dropped = |(name, sealed): &(&&str, &bool)| **sealed && !listed.contains(**name) && !name.contains(' ');
+    due.extend(remembered.iter().filter(dropped).map(|(name, _)| (*name, false)));
+    if due.is_empty() {
+        return Ok(seals);
+    }
+    let set = SetName::sealed(&account.spec.cluster_id, &account.name);
+    let refused = match due.iter().any(|(_, sealed)| *sealed) {
+        true => ensure_set(account, object, &set, consent, check).await?,
+        false => None,
+    };
+    for (name, sealed) in due {
+        let seal = match &refused {
+            Some(refused) if sealed => (false, Some(refused.to_string())),
+            _ => seal(account, name, &set, sealed, consent).await?,
         };
-        seals.insert(identity.name.clone(), seal);
+        if listed.contains(name) {
+            seals.insert(name.to_owned(), seal);
+        }
     }
     Ok(seals)
 }
 
+fn remembered(object: &SendingAccount) -> BTreeMap<&str, bool> {
+    let identities = object.status.iter().flat_map(|status| &status.identities);
+    identities
+        .map(|identity| (identity.name.as_str(), identity.sealed))
+        .collect()
+}
+
 async fn seal(
     account: &Account,
-    object: &SendingAccount,
-    identity: &IdentitySpec,
-    consent: Consent,
+    name: &str,
+    set: &SetName,
+    sealed: bool,
+    consent: &Consent,
 ) -> Result<(bool, Option<String>), Error> {
-    let name = SetName::sealed(&account.spec.cluster_id, &account.name);
-    if identity.sealed {
-        ensure_set(account, object, &name).await?;
-    }
     let desired = DesiredSeal {
-        identity: Identity::new(identity.name.clone()),
-        set: name.clone(),
-        sealed: identity.sealed,
+        identity: Identity::new(name),
+        set: set.clone(),
+        sealed,
     };
     let Some(observed) = account.reader(Priority::SpecChange).identity(&desired.identity).await? else {
         return Ok((false, None));
@@ -69,13 +93,20 @@ async fn seal(
         .findings()
         .iter()
         .find(|finding| matches!(finding, Finding::IdentityHasDefault { .. }));
-    Ok((identity.sealed && kept.is_none(), kept.map(ToString::to_string)))
+    Ok((sealed && kept.is_none(), kept.map(ToString::to_string)))
 }
 
-/// The set that cannot send.
-async fn ensure_set(account: &Account, object: &SendingAccount, name: &SetName) -> Result<(), Error> {
-    if account.has_set(name.as_str()) {
-        return Ok(());
+/// Makes the set that cannot send stand; where it is not ours, why it is not used.
+async fn ensure_set(
+    account: &Account,
+    object: &SendingAccount,
+    name: &SetName,
+    consent: &Consent,
+    check: bool,
+) -> Result<Option<Finding>, Error> {
+    let stands = account.has_set(name.as_str());
+    if stands && !check {
+        return Ok(None);
     }
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let desired = DesiredSet {
@@ -88,13 +119,14 @@ async fn ensure_set(account: &Account, object: &SendingAccount, name: &SetName) 
     };
     let context = PlanContext {
         arns: account.arns.clone(),
-        consent: Consent::default(),
+        consent: consent.clone(),
         intended_sending: None,
         default_of: BTreeSet::new(),
     };
     let observed = account.reader(Priority::SpecChange).set(name, None).await?;
     let plan = plan_set(&desired, observed.as_ref(), &context);
-    apply(&plan, &*account.ses, &account.budget, Priority::SpecChange).await?;
+    let applied = apply(&plan, &*account.ses, &account.budget, Priority::SpecChange).await?;
     account.note_set(name.as_str());
-    Ok(())
+    let mut findings = applied.findings().iter();
+    Ok(findings.find(|it| matches!(it, Finding::Refused { .. })).cloned())
 }

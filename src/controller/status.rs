@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::program::Outcome;
+use super::program::{Drift, Outcome};
 use crate::{
     api::{
         MailPolicyStatus, SendingAccountSpec,
@@ -51,11 +51,7 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
     ];
     findings.push(ready(facts, &findings));
     findings.extend(kstatus(facts, &findings));
-    if let Outcome::Programmed { drift, .. } = facts.outcome
-        && !drift.is_empty()
-    {
-        findings.push(Finding::yes(kind::DRIFTED, "Corrected", drift.clone()));
-    }
+    findings.extend(drifted(facts));
     MailPolicyStatus {
         observed_generation: facts.generation,
         conditions: merge(&before.conditions, findings, facts.generation, &Time(facts.now)),
@@ -118,6 +114,21 @@ fn accepted(facts: &Facts<'_>) -> Finding {
     }
     let errors: Vec<String> = facts.policy.errors.iter().map(ToString::to_string).collect();
     Finding::no(kind::ACCEPTED, "SpecInvalid", errors.join("; "))
+}
+
+/// Present from the look that found something changed until the next look that finds nothing.
+fn drifted(facts: &Facts<'_>) -> Option<Finding> {
+    match facts.outcome {
+        Outcome::Programmed {
+            drift: Drift::Corrected(drift),
+            ..
+        } => Some(Finding::yes(kind::DRIFTED, "Corrected", drift.clone())),
+        Outcome::Programmed { drift: Drift::None, .. } => None,
+        _ => {
+            let before = facts.before?.conditions.iter().find(|it| it.type_ == kind::DRIFTED)?;
+            Some(Finding::yes(kind::DRIFTED, "Corrected", before.message.clone()))
+        }
+    }
 }
 
 fn clamped(facts: &Facts<'_>) -> Finding {

@@ -2,56 +2,39 @@
 //!
 //! The sidecar's part, the hashes, is published with the namespace's configuration.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::{
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    core::PartialObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
 
 use super::{
-    accounts::Account,
     context::Context,
-    desired::{ses_reason, tenant_name},
     error::{Error, is_not_found},
-    finalizer::Finalizer,
+    lists::{self, FINALIZER, Outcome, Wish},
     objects::SUPPRESSION_LIST,
     publish::compiled,
-    record::{self, Record},
+    record,
     world::Key,
 };
 use crate::{
     api::{
         MANAGER, MailSuppression, MailSuppressionStatus, Parsed,
-        condition::{Finding, kind, merge},
-        guardrail::SuppressionScope,
+        condition::{Finding, is_true, kind, merge},
     },
     clock,
     metrics::OfKind,
-    policy::{CompiledNamespace, suppressions::Entries, terms::SpecError},
-    ses::{
-        address::Address,
-        apply::apply,
-        budget::Priority,
-        desired::{DesiredEntries, SuppressionList},
-        plan::plan_entries,
-    },
+    policy::{suppressions::Entries, terms::SpecError},
+    ses::error::Retry,
 };
-
-/// Keeps a suppression until what it put on SES's lists is taken off.
-const FINALIZER: Finalizer = Finalizer {
-    name: "mailpolicy.dev/ses",
-    kind: "MailSuppression",
-};
-
-fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectMeta<MailSuppression>> {
-    Api::namespaced(context.client.clone(), namespace)
-}
 
 /// Reconciles one suppression.
 pub fn reconcile(
@@ -60,159 +43,59 @@ pub fn reconcile(
 ) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*suppression);
+        // The sidecar's hashes end with an entry, whatever SES says.
+        context.queues.namespaces.push(Key {
+            namespace: String::new(),
+            name: key.namespace.clone(),
+        });
+        if suppression.meta().deletion_timestamp.is_some() {
+            return leave(&context, &key, &suppression).await;
+        }
         let Parsed::Readable(object) = &*suppression else {
             return Ok(Action::await_change());
         };
         let namespace = compiled(&context, &key.namespace, None).await?;
-        let leaving = object.metadata.deletion_timestamp.is_some();
-        let entries = read_entries(&context, object).await?;
+        let account = lists::account(&context, &namespace);
         let now = clock::now();
+        let entries = read_entries(&context, object).await?;
         let in_force = entries.as_ref().map(|entries| entries.at(now)).unwrap_or_default();
-        let wish = if leaving {
-            Wish::default()
-        } else {
-            wish(&context, object, &namespace, &in_force)
+        let wish = lists::wish(object, &namespace, account.as_deref(), &in_force);
+        let (standing, outcome) = match &entries {
+            Ok(_) => lists::settle(&context, &key, object, account.as_deref(), &wish).await?,
+            // What cannot be read changes nothing: what stands stays.
+            Err(_) => (record::read(&context.client, &key).await?.listed.len(), Outcome::Stands),
         };
-        // What cannot be read changes nothing: what stands stays.
-        let applied = match &entries {
-            Ok(_) => settle(&context, &key, object, &namespace, &wish.record).await?,
-            Err(_) if leaving => settle(&context, &key, object, &namespace, &wish.record).await?,
-            Err(_) => record::read(&context.client, &key).await?,
-        };
-        if leaving {
-            FINALIZER
-                .remove(&context, &metadata(&context, &key.namespace), object)
-                .await?;
-            return Ok(Action::await_change());
-        }
         let next_expiry = entries.as_ref().ok().and_then(|entries| entries.next_expiry(now));
+        let before = object.status.clone().unwrap_or_default();
         let status = MailSuppressionStatus {
             observed_generation: object.metadata.generation,
-            conditions: conditions(object, entries.as_ref().err(), &wish),
-            entries: u32::try_from(in_force.len()).ok(),
-            applied: u32::try_from(applied.listed.len()).ok(),
+            conditions: conditions(object, entries.as_ref().err(), &wish, &outcome),
+            entries: match &entries {
+                Ok(_) => u32::try_from(in_force.len()).ok(),
+                Err(_) => before.entries,
+            },
+            applied: u32::try_from(standing).ok(),
             next_expiry: next_expiry.map(Time),
         };
         write_status(&context, object, &status).await?;
-        // The sidecar's hashes end with the entry, too.
-        context.queues.namespaces.push(Key {
-            namespace: String::new(),
-            name: key.namespace,
-        });
-        Ok(next_expiry.map_or_else(Action::await_change, |at| Action::requeue(clock::until(at, now))))
+        match outcome {
+            Outcome::Failed(error) => Err(error),
+            Outcome::Stands | Outcome::AccountWaits => {
+                Ok(next_expiry.map_or_else(Action::await_change, |at| Action::requeue(clock::until(at, now))))
+            }
+        }
     }
     .boxed()
 }
 
-/// What shall stand on SES's lists, and what a guardrail keeps from it.
-#[derive(Default)]
-struct Wish {
-    record: Record,
-    clamps: Vec<String>,
-}
-
-/// The spec's entries and releases, as far as the guardrails and the account let them reach.
-fn wish(context: &Context, object: &MailSuppression, namespace: &CompiledNamespace, entries: &Entries) -> Wish {
-    let mut clamps = Vec::new();
-    let allowed = namespace.bounds.scopes();
-    let asked: BTreeSet<SuppressionScope> = object.spec.scopes.iter().copied().collect();
-    for scope in asked.difference(&allowed) {
-        clamps.push(format!(
-            "scope {scope:?} is not used: the guardrails of this namespace do not allow it"
-        ));
+/// The suppression goes: what it put on SES's lists is taken off, then it is let go. Needs no valid spec.
+async fn leave(context: &Context, key: &Key, suppression: &Parsed<MailSuppression>) -> Result<Action, Error> {
+    if FINALIZER.is_on(suppression) && lists::clear(context, key, suppression).await? {
+        let api = lists::metadata(context, &key.namespace);
+        FINALIZER.remove(context, &api, suppression).await?;
+        context.lists_in_doubt.remove(key);
     }
-    let account = account(context, namespace);
-    let tenant = account
-        .as_ref()
-        .and_then(|account| tenant_name(&account.spec, &object.namespace().unwrap_or_default()));
-    if asked.contains(&SuppressionScope::Tenant) && account.is_some() && tenant.is_none() {
-        clamps.push("scope Tenant is not used: the SendingAccount isolates by configuration set".to_owned());
-    }
-    let lists: Vec<SuppressionList> = asked
-        .intersection(&allowed)
-        .filter_map(|scope| match scope {
-            SuppressionScope::Sidecar => None,
-            SuppressionScope::Account => Some(SuppressionList::Account),
-            SuppressionScope::Tenant => tenant.clone().map(SuppressionList::Tenant),
-        })
-        .collect();
-    let mut record = Record::default();
-    for list in &lists {
-        for (address, reason) in entries.addresses() {
-            let place = (list.clone(), Address::new(&address.to_string()));
-            record.listed.insert(place, ses_reason(reason));
-        }
-        if namespace.bounds.may_release() {
-            record.released.extend(
-                object
-                    .spec
-                    .release
-                    .iter()
-                    .map(|text| (list.clone(), Address::new(text))),
-            );
-        }
-    }
-    record.listed.retain(|place, _| !record.released.contains(place));
-    if !object.spec.release.is_empty() && !namespace.bounds.may_release() {
-        clamps.push("release is not done: the guardrails of this namespace do not allow it".to_owned());
-    }
-    Wish { record, clamps }
-}
-
-/// Makes SES's lists stand as wished; what may stand is recorded before the first call and after the last.
-async fn settle(
-    context: &Context,
-    key: &Key,
-    object: &MailSuppression,
-    namespace: &CompiledNamespace,
-    wish: &Record,
-) -> Result<Record, Error> {
-    let before = record::read(&context.client, key).await?;
-    if before == *wish {
-        return Ok(before);
-    }
-    // Without an account nothing can be changed, and nothing that stands is forgotten.
-    let Some(account) = account(context, namespace) else {
-        return Ok(before);
-    };
-    FINALIZER
-        .add(context, &metadata(context, &key.namespace), object)
-        .await?;
-    record::write(&context.client, key, &before.or(wish)).await?;
-    let differs = |place: &&(SuppressionList, Address)| {
-        before.listed.get(*place) != wish.listed.get(*place) || !before.released.contains(*place)
-    };
-    let desired = DesiredEntries {
-        listed: wish
-            .listed
-            .iter()
-            .filter(|(place, _)| differs(place))
-            .map(|(p, r)| (p.clone(), *r))
-            .collect(),
-        released: wish.released.difference(&before.released).cloned().collect(),
-        retired: before
-            .listed
-            .keys()
-            .filter(|place| !wish.listed.contains_key(*place))
-            .cloned()
-            .collect(),
-    };
-    let concerned: BTreeSet<_> = desired
-        .listed
-        .keys()
-        .chain(&desired.released)
-        .chain(&desired.retired)
-        .cloned()
-        .collect();
-    let observed = account.reader(Priority::SpecChange).entries(concerned).await?;
-    let plan = plan_entries(&desired, &observed);
-    apply(&plan, &*account.ses, &account.budget, Priority::SpecChange).await?;
-    record::write(&context.client, key, wish).await?;
-    Ok(wish.clone())
-}
-
-fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
-    context.accounts.get(&namespace.account.as_ref()?.value)
+    Ok(Action::await_change())
 }
 
 /// The entries of the spec and of the Secret's key, or what of them cannot be read.
@@ -245,31 +128,80 @@ fn conditions(
     object: &MailSuppression,
     errors: Option<&Vec<SpecError>>,
     wish: &Wish,
-) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let mut findings = Vec::new();
-    match errors {
-        None => {
-            findings.push(Finding::yes(kind::ACCEPTED, "Accepted", "every entry is understood"));
-            findings.push(Finding::yes(
-                kind::READY,
-                "InForce",
-                "what the spec asks is in force, as far as it may be",
-            ));
-        }
+    outcome: &Outcome,
+) -> Vec<Condition> {
+    let before = object
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    let accepted = match errors {
+        None => Finding::yes(kind::ACCEPTED, "Accepted", "every entry is understood"),
         Some(errors) => {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             let message = format!("what was in force before stays: {}", errors.join("; "));
-            findings.extend(
-                [(kind::ACCEPTED, false), (kind::READY, false), (kind::STALLED, true)].map(|(kind, status)| Finding {
-                    kind,
-                    status: Some(status),
-                    reason: "SpecInvalid",
-                    message: message.clone(),
-                }),
-            );
+            Finding::no(kind::ACCEPTED, "SpecInvalid", message)
+        }
+    };
+    let programmed = programmed(wish, outcome, is_true(before, kind::PROGRAMMED));
+    let broken = [&accepted, &programmed]
+        .into_iter()
+        .find(|finding| finding.status != Some(true))
+        .cloned();
+    let mut findings = vec![accepted, programmed, clamped(wish)];
+    match broken {
+        None => findings.push(Finding::yes(
+            kind::READY,
+            "InForce",
+            "what the spec asks is in force, as far as it may be",
+        )),
+        Some(broken) => {
+            let stalled = broken.kind == kind::ACCEPTED
+                || matches!(outcome, Outcome::Failed(error) if error.retry() == Retry::UserMustMend);
+            let progress = if stalled { kind::STALLED } else { kind::RECONCILING };
+            let same = |kind, status| Finding {
+                kind,
+                status: Some(status),
+                ..broken.clone()
+            };
+            findings.extend([same(kind::READY, false), same(progress, true)]);
         }
     }
-    findings.push(if wish.clamps.is_empty() {
+    merge(before, findings, object.metadata.generation, &Time(clock::now()))
+}
+
+/// Whether SES's lists stand as the spec asks, as far as it may.
+fn programmed(wish: &Wish, outcome: &Outcome, before: bool) -> Finding {
+    match outcome {
+        Outcome::Stands if wish.lacks_tenant => Finding::no(
+            kind::PROGRAMMED,
+            "TenantMissing",
+            "the namespace's tenant is made with its first MailPolicy: entries for its list wait for that",
+        ),
+        Outcome::Stands if wish.record.is_empty() => {
+            Finding::yes(kind::PROGRAMMED, "SidecarOnly", "nothing of it belongs on SES's lists")
+        }
+        Outcome::Stands => Finding::yes(kind::PROGRAMMED, "Programmed", "SES's lists stand as the spec asks"),
+        // Once programmed, throttling does not take it away.
+        Outcome::Failed(error) if before && error.retry() == Retry::AfterThrottling => {
+            Finding::yes(kind::PROGRAMMED, "ChangeWaits", error.to_string())
+        }
+        Outcome::Failed(error) => Finding::no(kind::PROGRAMMED, error.reason(), error.to_string()),
+        Outcome::AccountWaits if before => Finding::yes(
+            kind::PROGRAMMED,
+            "AccountWaits",
+            "SES's lists were left as the spec asked; the account is being read",
+        ),
+        Outcome::AccountWaits => Finding::no(
+            kind::PROGRAMMED,
+            "AccountWaits",
+            "the namespace's SendingAccount is missing or not ready: see its conditions",
+        ),
+    }
+}
+
+fn clamped(wish: &Wish) -> Finding {
+    if wish.clamps.is_empty() {
         Finding::no(
             kind::CLAMPED,
             "WithinBounds",
@@ -277,13 +209,7 @@ fn conditions(
         )
     } else {
         Finding::yes(kind::CLAMPED, "BoundedByGuardrail", wish.clamps.join("; "))
-    });
-    let before = object
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default();
-    merge(before, findings, object.metadata.generation, &Time(clock::now()))
+    }
 }
 
 async fn write_status(

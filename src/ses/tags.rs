@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::api::NOBODY;
+
 /// The tags of a resource in SES, by key.
 pub type Tags = BTreeMap<String, String>;
 
@@ -87,6 +89,18 @@ impl Ownership {
             Self::Ours
         } else {
             Self::Readopted
+        }
+    }
+
+    /// The word that consents to taking the resource over: the cluster id in its tags, or "nobody"; `None` where none is
+    /// needed.
+    #[must_use]
+    pub fn consent_word<'a>(&'a self, owner: &'a Owner) -> Option<&'a str> {
+        match self {
+            Self::Ours | Self::Readopted => None,
+            Self::OtherCluster(id) => Some(id),
+            Self::OtherObject => Some(&owner.cluster_id),
+            Self::Unmarked => Some(NOBODY),
         }
     }
 

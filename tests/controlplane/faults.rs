@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
-    api::events::v1::Event,
 };
-use kube::{Api, api::ListParams, api::PostParams};
+use kube::{Api, api::PostParams};
 use mail_policy_operator::{
     api::MailPolicy,
     simulator::{Effect, Fault, Operation},
@@ -34,35 +33,6 @@ async fn touch_policy(stage: &Stage<'_>) {
     let policies: Api<MailPolicy> = stage.namespaced();
     let touched = json!({"metadata": {"annotations": {"touched": "yes"}}});
     stage.patch(&policies, "default", touched).await;
-}
-
-/// Whether an Event of this reason tells of an object of this kind.
-async fn event(stage: &Stage<'_>, namespace: &str, kind: &str, reason: &str) {
-    let events: Api<Event> = Api::namespaced(stage.client.clone(), namespace);
-    let look = async || {
-        let events = events
-            .list(&ListParams::default())
-            .await
-            .map_err(|e| e.to_string())?
-            .items;
-        let about = |event: &Event| {
-            event.regarding.as_ref().is_some_and(|object| {
-                let near = object.namespace.as_ref().or(object.name.as_ref()) == Some(&stage.name);
-                near && object.kind.as_deref() == Some(kind)
-            })
-        };
-        let reasons: Vec<_> = events
-            .iter()
-            .filter(|event| about(event))
-            .map(|event| &event.reason)
-            .collect();
-        if reasons.contains(&&Some(reason.to_owned())) {
-            Ok(())
-        } else {
-            Err(format!("{reasons:?}"))
-        }
-    };
-    stage.wait(&format!("an Event {reason} of a {kind}"), look).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,9 +163,22 @@ async fn a_set_of_another_cluster_is_refused_until_an_annotation_takes_it_over()
     stage.published_mode_is("default", "Paused").await;
     assert_eq!(stage.effects(), BTreeMap::new());
 
+    // A consent that names somebody else is none.
     let policies: Api<MailPolicy> = stage.namespaced();
-    let consent = json!({"metadata": {"annotations": {"mailpolicy.dev/take-over-from": "elsewhere"}}});
-    stage.patch(&policies, "default", consent).await;
+    let consent = |whom: &str| json!({"metadata": {"annotations": {"mailpolicy.dev/take-over-from": whom}}});
+    stage.patch(&policies, "default", consent("nobody")).await;
+    let look = async || {
+        let message = stage.policy_says("default", "Programmed", "False NotOurs").await;
+        if message.contains("must say elsewhere") {
+            Ok(())
+        } else {
+            Err(message)
+        }
+    };
+    stage.wait("the message says which consent is missing", look).await;
+    assert_eq!(stage.effects(), BTreeMap::new());
+
+    stage.patch(&policies, "default", consent("elsewhere")).await;
 
     stage.policy_says("default", "Ready", "True InForce").await;
     let cluster = stage.ses().with_account(|account| {
@@ -237,7 +220,7 @@ async fn a_set_deleted_behind_our_back_is_found_by_the_next_listing_and_made_ane
 
     stage.set_is(true).await;
     assert_eq!(stage.only_set(), (name, true));
-    event(&stage, &stage.name, "MailPolicy", "Drifted").await;
+    stage.event(&stage.name, "MailPolicy", "Drifted").await;
     let message = stage.policy_says("default", "Drifted", "True Corrected").await;
     assert!(message.contains("vanished"), "{message}");
     assert_eq!(
@@ -382,7 +365,7 @@ async fn a_managed_config_map_that_is_edited_or_deleted_is_put_back_and_told_of(
         other => Err(format!("{other:?}")),
     };
     stage.wait("the edit is undone", restored).await;
-    event(&stage, "default", "Namespace", "ManagedObjectEdited").await;
+    stage.event("default", "Namespace", "ManagedObjectEdited").await;
 
     for name in ["mail-sidecar", "mail-env"] {
         let before = maps.get(name).await.unwrap();

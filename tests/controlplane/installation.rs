@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
     core::NamespaceResourceScope,
 };
 use mail_policy_operator::{
-    api::{MailGuardrail, MailPolicy, MailWindow, SendingAccount},
+    api::{MailGuardrail, MailPolicy, MailSuppression, MailWindow, SendingAccount},
     policy::SidecarConfig,
     simulator::{Admin, CallRecord, Config, Limit, Operation, Running, Simulator, state::ConfigurationSet},
 };
@@ -43,7 +43,9 @@ impl Installation {
         static SHARED: OnceCell<Installation> = OnceCell::const_new();
         let start = async || {
             let mut installation = Self::start().await?;
-            installation.operator = Some(installation.replica("shared")?);
+            // A reader that looks often: what it finds changed is put right while a test waits.
+            let arguments = ["--list-every", "2s", "--read-every", "2s"];
+            installation.operator = Some(installation.replica_with("shared", &arguments)?);
             Ok::<_, Error>(installation)
         };
         SHARED.get_or_try_init(start).await.unwrap()
@@ -54,6 +56,12 @@ impl Installation {
         static EXCLUSIVE: OnceCell<Mutex<Installation>> = OnceCell::const_new();
         let start = async || Ok::<_, Error>(Mutex::new(Self::start().await?));
         EXCLUSIVE.get_or_try_init(start).await.unwrap().lock().await
+    }
+
+    /// What the shared operator's log says.
+    pub fn log(&self) -> String {
+        let operator = self.operator.as_ref().unwrap();
+        fs::read_to_string(operator.log()).unwrap()
     }
 
     async fn start() -> Result<Self> {
@@ -81,15 +89,13 @@ impl Installation {
 
     /// Starts a replica of the operator. Dropping it kills it, as a machine that loses its power would.
     pub fn replica(&self, instance: &str) -> Result<Process> {
-        let arguments = [
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--instance",
-            instance,
-            "--list-every",
-            "2s",
-        ];
+        self.replica_with(instance, &["--list-every", "2s"])
+    }
+
+    /// As [`Self::replica`], with these arguments in place of those that suit most tests.
+    pub fn replica_with(&self, instance: &str, arguments: &[&str]) -> Result<Process> {
+        let fixed = ["run", "--listen", "127.0.0.1:0", "--instance", instance];
+        let arguments: Vec<String> = fixed.iter().chain(arguments).map(ToString::to_string).collect();
         let kubeconfig = self.control_plane.kubeconfig().to_string_lossy().into_owned();
         let environment = [
             ("KUBECONFIG", kubeconfig.as_str()),
@@ -98,12 +104,8 @@ impl Installation {
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ];
         let program = Path::new(env!("CARGO_BIN_EXE_mail-policy-operator"));
-        self.control_plane.run(
-            &format!("operator-{instance}"),
-            program,
-            &arguments.map(ToOwned::to_owned),
-            &environment,
-        )
+        self.control_plane
+            .run(&format!("operator-{instance}"), program, &arguments, &environment)
     }
 }
 
@@ -289,6 +291,51 @@ impl<'a> Stage<'a> {
     pub async fn account_says(&self, kind: &str, wanted: &str) -> String {
         let conditions = |account: SendingAccount| account.status.map(|status| status.conditions);
         self.says(&self.accounts(), &self.name, conditions, kind, wanted).await
+    }
+
+    /// As [`Self::policy_says`], of a suppression.
+    pub async fn suppression_says(&self, name: &str, kind: &str, wanted: &str) -> String {
+        let api: Api<MailSuppression> = self.namespaced();
+        let conditions = |suppression: MailSuppression| suppression.status.map(|status| status.conditions);
+        self.says(&api, name, conditions, kind, wanted).await
+    }
+
+    /// Waits for an Event of this reason that tells of an object of the stage of this kind, and returns its note.
+    pub async fn event(&self, namespace: &str, kind: &str, reason: &str) -> String {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let look = async || {
+            let events = events
+                .list(&ListParams::default())
+                .await
+                .map_err(|e| e.to_string())?
+                .items;
+            let about = |event: &&Event| {
+                event.regarding.as_ref().is_some_and(|object| {
+                    let near = object.namespace.as_ref().or(object.name.as_ref()) == Some(&self.name);
+                    near && object.kind.as_deref() == Some(kind)
+                })
+            };
+            let found = events
+                .iter()
+                .filter(about)
+                .find(|event| event.reason.as_deref() == Some(reason));
+            match found {
+                Some(event) => Ok(event.note.clone().unwrap_or_default()),
+                None => Err(format!(
+                    "{:?}",
+                    events.iter().map(|event| &event.reason).collect::<Vec<_>>()
+                )),
+            }
+        };
+        self.wait(&format!("an Event {reason} of a {kind}"), look).await
+    }
+
+    /// Does an operation of SES as somebody else would.
+    pub fn behind(&self, operation: Operation, labels: &[&str], body: &Value) {
+        let labels = labels.iter().map(ToString::to_string).collect();
+        self.ses()
+            .perform(operation, labels, "", body.to_string().as_bytes())
+            .unwrap();
     }
 
     async fn says<K>(

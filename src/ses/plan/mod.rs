@@ -19,7 +19,8 @@ use super::address::Identity;
 use super::arn::ArnBase;
 use super::call::SesCall;
 use super::name::{SetName, TenantName};
-use super::tags::Ownership;
+use super::tags::{Owner, Ownership};
+use crate::api::TAKE_OVER;
 
 /// The most event destinations that SES allows on one set.
 pub const MAX_DESTINATIONS: usize = 10;
@@ -40,10 +41,10 @@ pub struct Context {
 }
 
 /// What a person agreed to, by an annotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Consent {
-    /// Change what is not ours, and mark it as ours.
-    pub take_over: bool,
+    /// From whom a thing that is not ours may be taken, to be changed and marked as ours: the value of [`TAKE_OVER`].
+    pub take_over: Option<String>,
     /// Delete a set and create it anew where no call changes it.
     pub recreate: bool,
 }
@@ -73,6 +74,10 @@ pub enum Finding {
         what: String,
         /// Whose it is.
         owner: Ownership,
+        /// The consent that would change this; `None` where none does.
+        needs: Option<String>,
+        /// The consent that was given, to something else.
+        said: Option<String>,
     },
     /// Only deleting the set and creating it anew brings it to "inherit the suppression".
     RecreateNeeded {
@@ -117,6 +122,8 @@ pub enum Finding {
     IdentityHasDefault {
         /// The identity.
         identity: Identity,
+        /// Its default set, whose name consents to replacing it.
+        default_set: String,
     },
     /// Entries of suppression lists that we no longer want stay, since SES does not say who made them.
     EntriesKept {
@@ -126,6 +133,9 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// The reasons of findings that keep a whole tenant from sending.
+    pub const TENANT_PAUSES: [&'static str; 2] = ["TenantPausedInSES", "TenantDisabledByAWS"];
+
     /// A fixed CamelCase word, for the reason of a condition and for metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -147,11 +157,24 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { what, owner } => {
-                write!(
-                    f,
-                    "{what} is left alone: {owner}; rename ours, or consent to taking it over"
-                )
+            Self::Refused {
+                what,
+                owner,
+                needs,
+                said,
+            } => {
+                write!(f, "{what} is left alone: {owner}")?;
+                match (needs, said) {
+                    (None, _) => Ok(()),
+                    (Some(needs), None) => write!(
+                        f,
+                        "; rename ours, or consent to taking it over by the annotation {TAKE_OVER}: {needs}"
+                    ),
+                    (Some(needs), Some(said)) => write!(
+                        f,
+                        "; the annotation {TAKE_OVER} must say {needs} to take it over, and says {said:?}"
+                    ),
+                }
             }
             Self::RecreateNeeded { set } => write!(
                 f,
@@ -187,9 +210,10 @@ impl fmt::Display for Finding {
                 f,
                 "{set} would have {wanted} event destinations, SES allows {MAX_DESTINATIONS}: list fewer"
             ),
-            Self::IdentityHasDefault { identity } => write!(
+            Self::IdentityHasDefault { identity, default_set } => write!(
                 f,
-                "{identity} has another default configuration set and was not sealed: take it away, or consent to replacing it"
+                "{identity} has the default configuration set {default_set} and was not sealed: take that away, or \
+                 consent to replacing it by the SendingAccount's annotation {TAKE_OVER}: {default_set}"
             ),
             Self::EntriesKept { count } => {
                 write!(
@@ -246,12 +270,31 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Whether something may be changed: `Some(true)` must be tagged first, `None` is refused.
-fn may_change(ownership: &Ownership, consent: Consent) -> Option<bool> {
-    match ownership {
-        Ownership::Ours => Some(false),
-        Ownership::Readopted => Some(true),
-        Ownership::OtherCluster(_) | Ownership::OtherObject | Ownership::Unmarked => consent.take_over.then_some(true),
+/// Whether something may be changed: `Ok(true)` must be tagged first.
+///
+/// # Errors
+/// It is refused, and this says what consent is missing.
+fn may_change(what: String, ownership: Ownership, owner: &Owner, consent: &Consent) -> Result<bool, Finding> {
+    let needs = match ownership.consent_word(owner) {
+        None => return Ok(ownership != Ownership::Ours),
+        Some(needs) if consent.take_over.as_deref() == Some(needs) => return Ok(true),
+        Some(needs) => needs.to_owned(),
+    };
+    Err(Finding::Refused {
+        what,
+        needs: Some(needs),
+        said: consent.take_over.clone(),
+        owner: ownership,
+    })
+}
+
+/// The refusal to remove what is not ours, which no consent changes.
+fn not_removed(what: String, owner: Ownership) -> Finding {
+    Finding::Refused {
+        what,
+        owner,
+        needs: None,
+        said: None,
     }
 }
 

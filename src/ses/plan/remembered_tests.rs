@@ -134,7 +134,7 @@ fn from_only_back_to_inherit_the_set_is_made_anew_and_only_with_consent() {
     );
     let consent = Consent {
         recreate: true,
-        take_over: false,
+        take_over: None,
     };
     let plan = plan_set(&desired, Some(&in_sync(&standing)), &Context { consent, ..context() });
     assert_eq!(

@@ -7,7 +7,7 @@ use super::super::name::SetName;
 use super::super::observed::ObservedSet;
 use super::super::tags::{Owner, Ownership};
 use super::difference::{Difference, OptionsDiffer};
-use super::{Context, Finding, MAX_DESTINATIONS, Plan, Removal, may_change};
+use super::{Context, Finding, MAX_DESTINATIONS, Plan, Removal, may_change, not_removed};
 
 /// What brings the set to what is wanted.
 ///
@@ -22,12 +22,13 @@ pub fn plan_set(desired: &DesiredSet, observed: Option<&ObservedSet>, context: &
         return plan;
     };
     let ownership = Ownership::of(&observed.record.tags, &desired.owner);
-    let Some(must_tag) = may_change(&ownership, context.consent) else {
-        plan.find(Finding::Refused {
-            what: format!("configuration set {}", desired.name),
-            owner: ownership,
-        });
-        return plan;
+    let what = format!("configuration set {}", desired.name);
+    let must_tag = match may_change(what, ownership, &desired.owner, &context.consent) {
+        Ok(must_tag) => must_tag,
+        Err(refused) => {
+            plan.find(refused);
+            return plan;
+        }
     };
     if must_recreate(&observed.record.options, &desired.options) {
         if !context.default_of.is_empty() {
@@ -73,10 +74,7 @@ pub fn plan_set_removal(owner: &Owner, observed: Option<&ObservedSet>, removal: 
     let Some(observed) = observed else { return plan };
     let ownership = Ownership::of(&observed.record.tags, owner);
     if !ownership.may_change() {
-        plan.find(Finding::Refused {
-            what: format!("configuration set {}", observed.name),
-            owner: ownership,
-        });
+        plan.find(not_removed(format!("configuration set {}", observed.name), ownership));
         return plan;
     }
     match removal {

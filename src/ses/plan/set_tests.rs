@@ -193,7 +193,7 @@ fn with_consent_the_set_is_made_anew() {
     let context = Context {
         consent: Consent {
             recreate: true,
-            take_over: false,
+            take_over: None,
         },
         ..context()
     };
@@ -210,7 +210,7 @@ fn with_consent_the_set_is_made_anew() {
 fn a_set_that_is_paused_in_ses_is_not_made_anew() {
     let consent = Consent {
         recreate: true,
-        take_over: false,
+        take_over: None,
     };
     let context = Context {
         consent,
@@ -273,16 +273,48 @@ fn what_is_not_ours_is_refused_and_taken_over_only_with_consent() {
     let refused = plan_from(&theirs, &desired_set());
     assert!(refused.is_empty());
     assert_eq!(refused.findings()[0].reason(), "NotOurs");
-    let consent = Context {
+    let consent = |word: &str| Context {
         consent: Consent {
-            take_over: true,
+            take_over: Some(word.to_owned()),
             recreate: false,
         },
         ..context()
     };
+    let other = plan_set(&desired_set(), Some(&theirs), &consent("staging"));
+    assert!(other.is_empty());
+    let message = other.findings()[0].to_string();
+    assert!(
+        message.ends_with("must say nobody to take it over, and says \"staging\""),
+        "{message}"
+    );
     let expected = "tag arn:aws:ses:eu-west-1:123456789012:configuration-set/SET as ours\n\
                     switch reputation metrics off of SET\n";
-    assert_eq!(shown(&plan_set(&desired_set(), Some(&theirs), &consent)), expected);
+    assert_eq!(
+        shown(&plan_set(&desired_set(), Some(&theirs), &consent("nobody"))),
+        expected
+    );
+}
+
+#[test]
+fn consent_names_the_cluster_from_which_a_set_is_taken() {
+    let mut theirs = in_sync(&desired_set());
+    theirs.record.tags = Owner {
+        cluster_id: "staging".into(),
+        ..desired_set().owner
+    }
+    .tags();
+    let taken = |word: &str| {
+        let consent = Consent {
+            take_over: Some(word.to_owned()),
+            recreate: false,
+        };
+        let plan = plan_set(&desired_set(), Some(&theirs), &Context { consent, ..context() });
+        !plan.is_empty()
+    };
+    assert_eq!(
+        ["staging", "nobody", "production", ""].map(taken),
+        [true, false, false, false]
+    );
 }
 
 #[test]
@@ -375,7 +407,7 @@ fn what_is_not_ours_is_not_removed_even_with_consent() {
     theirs.record.tags.clear();
     let context = Context {
         consent: Consent {
-            take_over: true,
+            take_over: Some("nobody".to_owned()),
             recreate: true,
         },
         ..context()

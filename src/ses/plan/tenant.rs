@@ -5,7 +5,7 @@ use super::super::call::{SesCall, TenantRef};
 use super::super::desired::{DesiredTenant, ReputationPolicy, TenantSending};
 use super::super::observed::{ObservedTenant, SendingStatus};
 use super::super::tags::{Owner, Ownership};
-use super::{Context, Finding, Plan, Removal, may_change};
+use super::{Context, Finding, Plan, Removal, may_change, not_removed};
 
 /// What brings the tenant to what is wanted.
 #[must_use]
@@ -16,12 +16,13 @@ pub fn plan_tenant(desired: &DesiredTenant, observed: Option<&ObservedTenant>, c
         return plan;
     };
     let ownership = Ownership::of(&observed.record.tags, &desired.owner);
-    let Some(must_tag) = may_change(&ownership, context.consent) else {
-        plan.find(Finding::Refused {
-            what: format!("tenant {}", desired.name),
-            owner: ownership,
-        });
-        return plan;
+    let what = format!("tenant {}", desired.name);
+    let must_tag = match may_change(what, ownership, &desired.owner, &context.consent) {
+        Ok(must_tag) => must_tag,
+        Err(refused) => {
+            plan.find(refused);
+            return plan;
+        }
     };
     let DesiredTenant {
         name,
@@ -90,10 +91,7 @@ pub fn plan_tenant_removal(owner: &Owner, observed: Option<&ObservedTenant>, rem
     } = observed;
     let ownership = Ownership::of(&record.tags, owner);
     if !ownership.may_change() {
-        plan.find(Finding::Refused {
-            what: format!("tenant {name}"),
-            owner: ownership,
-        });
+        plan.find(not_removed(format!("tenant {name}"), ownership));
         return plan;
     }
     for resource in resources {
