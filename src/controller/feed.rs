@@ -79,7 +79,7 @@ where
                         &mut self.writer,
                         (self.shelf)(&context.world),
                         self.mark,
-                        event,
+                        &event,
                         &mut listed,
                     );
                     concerned.iter().for_each(|key| (self.concerns)(&context, key));
@@ -106,10 +106,10 @@ fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
     writer: &mut Writer<K>,
     shelf: &Shelf<K>,
     mark: fn(&K) -> u64,
-    event: watcher::Event<K>,
+    event: &watcher::Event<K>,
     listed: &mut BTreeMap<Key, u64>,
 ) -> Vec<Key> {
-    let concerned = match &event {
+    let concerned = match event {
         watcher::Event::Init => {
             listed.clear();
             Vec::new()
@@ -149,7 +149,7 @@ fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
             vec![key]
         }
     };
-    writer.apply_watcher_event(&event);
+    writer.apply_watcher_event(event);
     concerned
 }
 
@@ -392,7 +392,7 @@ mod tests {
         fn take(&mut self, events: impl IntoIterator<Item = Event<Parsed<MailGuardrail>>>) -> Vec<(String, bool)> {
             let mut told = Vec::new();
             for event in events {
-                let keys = take(&mut self.writer, &self.shelf, guardrail_mark, event, &mut self.listed);
+                let keys = take(&mut self.writer, &self.shelf, guardrail_mark, &event, &mut self.listed);
                 told.extend(keys.into_iter().map(|key| {
                     let there = self.shelf.get(&key).is_some();
                     (key.name, there)

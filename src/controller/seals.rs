@@ -49,9 +49,10 @@ pub async fn settle(
         return Ok(seals);
     }
     let set = SetName::sealed(&account.spec.cluster_id, &account.name);
-    let refused = match due.iter().any(|(_, sealed)| *sealed) {
-        true => ensure_set(account, object, &set, consent, check).await?,
-        false => None,
+    let refused = if due.iter().any(|(_, sealed)| *sealed) {
+        ensure_set(account, object, &set, consent, check).await?
+    } else {
+        None
     };
     for (name, sealed) in due {
         let seal = match &refused {
