@@ -1,22 +1,17 @@
-//! The addresses that one MailSuppression put on SES's lists, kept in Secret `mail-suppression-record`, so that an entry
-//! that is taken out of the spec is taken off the list again.
+//! The addresses that one MailSuppression put on SES's lists, so that an entry that is taken out of the spec is taken off
+//! the list again. As a text it is authenticated: it lies in a namespace whose people may write Secrets, and decides what
+//! is taken off lists that are not theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
-use super::{
-    error::{Error, is_not_found},
-    objects::SUPPRESSION_RECORD,
-    world::Key,
-};
+use super::world::Key;
 use crate::{
-    api::MANAGER,
+    policy::suppressions::mac,
     ses::{
         address::Address,
         desired::{Reason, SuppressionList},
@@ -24,29 +19,70 @@ use crate::{
     },
 };
 
-/// Keeps the record while anything stands by it.
-const FINALIZER: &str = "mailpolicy.dev/ses";
+/// A list, and an address on it.
+pub type Place = (SuppressionList, Address);
+
+/// An entry that a MailSuppression wants and that stands, or may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Why it is wanted.
+    pub reason: Reason,
+    /// Whether a call of ours made it. What SES or a person put there before us stays when we let go of it.
+    pub ours: bool,
+    /// Whether a call for it may be under way: only reading tells whether it stands.
+    pub under_way: bool,
+}
 
 /// What may stand on SES's lists by the word of one MailSuppression.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The SendingAccount whose lists they are; `None` where there is nothing on any.
     pub account: Option<String>,
-    /// Whether calls may be under way: then it holds what may stand, and only reading tells what does.
-    pub under_way: bool,
-    /// What was listed, and why.
-    pub listed: BTreeMap<(SuppressionList, Address), Reason>,
+    /// What is listed.
+    pub listed: BTreeMap<Place, Standing>,
     /// What was released.
-    pub released: BTreeSet<(SuppressionList, Address)>,
+    pub released: BTreeSet<Place>,
 }
 
-/// The first line of a record.
+/// The key that authenticates the record of one MailSuppression. Never leaves the operator.
+pub struct RecordKey([u8; 32]);
+
+impl RecordKey {
+    /// The key of one MailSuppression's record, derived from the installation's.
+    #[must_use]
+    pub fn new(master: &[u8], suppression: &Key) -> Self {
+        let Key { namespace, name } = suppression;
+        Self(mac(
+            master,
+            &[b"mail-suppression-record", namespace.as_bytes(), name.as_bytes()],
+        ))
+    }
+
+    fn over(&self, text: &str) -> Hmac<Sha256> {
+        // HMAC fills keys that are shorter than a block with zeros.
+        let mut block = [0; 64];
+        block[..self.0.len()].copy_from_slice(&self.0);
+        let mut mac = Hmac::<Sha256>::new(&block.into());
+        mac.update(text.as_bytes());
+        mac
+    }
+}
+
+/// A record that we did not write, or that was cut. Says nothing of the text, which holds addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(_: serde_json::Error) -> Self {
+        Self
+    }
+}
+
+/// The line of a record that follows its code.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Head {
     account: String,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    under_way: bool,
 }
 
 /// One line after it.
@@ -57,6 +93,10 @@ struct Line {
     tenant: Option<String>,
     address: String,
     done: Done,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    found: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    under_way: bool,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -73,67 +113,103 @@ impl Record {
         self.listed.is_empty() && self.released.is_empty()
     }
 
-    /// The union: what may stand while one is being turned into the other, of the same account.
+    /// How many entries are known to stand.
     #[must_use]
-    pub fn or(&self, other: &Self) -> Self {
-        let mut all = self.clone();
-        all.account = other.account.clone().or(all.account);
-        all.under_way = true;
-        all.listed.extend(other.listed.clone());
-        all.released.extend(other.released.iter().cloned());
-        all
+    pub fn standing(&self) -> usize {
+        self.listed.values().filter(|standing| !standing.under_way).count()
     }
 
-    fn to_text(&self) -> Result<String, serde_json::Error> {
+    /// Whether a call of ours made the entry.
+    #[must_use]
+    pub fn is_ours(&self, place: &Place) -> bool {
+        self.listed.get(place).is_some_and(|standing| standing.ours)
+    }
+
+    /// The text, with a code that only the key's holder can make before it; of an empty record nothing.
+    ///
+    /// # Errors
+    /// Never, as far as is known: no value of a record is refused by JSON.
+    pub fn to_text(&self, key: &RecordKey) -> Result<String, Unreadable> {
         let Some(account) = self.account.clone().filter(|_| !self.is_empty()) else {
             return Ok(String::new());
         };
-        let head = serde_json::to_string(&Head {
-            account,
-            under_way: self.under_way,
-        })? + "\n";
-        let listed = self.listed.iter().map(|(place, reason)| {
-            let done = match reason {
-                Reason::Bounce => Done::Bounce,
-                Reason::Complaint => Done::Complaint,
-            };
-            line(place, done)
+        let mut body = serde_json::to_string(&Head { account })? + "\n";
+        let listed = self.listed.iter().map(|(place, standing)| Line {
+            found: !standing.ours,
+            under_way: standing.under_way,
+            ..line(
+                place,
+                match standing.reason {
+                    Reason::Bounce => Done::Bounce,
+                    Reason::Complaint => Done::Complaint,
+                },
+            )
         });
         let released = self.released.iter().map(|place| line(place, Done::Released));
-        let lines = listed.chain(released);
-        let lines: String = lines
-            .map(|line| serde_json::to_string(&line).map(|text| text + "\n"))
-            .collect::<Result<_, _>>()?;
-        Ok(head + &lines)
+        for line in listed.chain(released) {
+            body += &serde_json::to_string(&line)?;
+            body.push('\n');
+        }
+        let code = HEXLOWER.encode(&key.over(&body).finalize().into_bytes());
+        Ok(format!("{code}\n{body}"))
     }
 
-    fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let mut record = Self::default();
-        let mut lines = text.lines();
-        if let Some(head) = lines.next() {
-            let Head { account, under_way } = serde_json::from_str(head)?;
-            record.account = Some(account);
-            record.under_way = under_way;
+    /// Reads what [`Self::to_text`] wrote with the same key; no text is an empty record.
+    ///
+    /// # Errors
+    /// When the text is another: then nothing is known.
+    pub fn parse(text: &str, key: &RecordKey) -> Result<Self, Unreadable> {
+        if text.is_empty() {
+            return Ok(Self::default());
         }
+        let (code, body) = text.split_once('\n').ok_or(Unreadable)?;
+        let code = HEXLOWER.decode(code.as_bytes()).map_err(|_| Unreadable)?;
+        key.over(body).verify_slice(&code).map_err(|_| Unreadable)?;
+        let mut lines = body.lines();
+        let Head { account } = serde_json::from_str(lines.next().ok_or(Unreadable)?)?;
+        let mut record = Self {
+            account: Some(account),
+            ..Self::default()
+        };
         for text in lines {
-            let Line { tenant, address, done } = serde_json::from_str(text)?;
-            let list = match tenant.map(TenantName::parse) {
-                Some(Ok(tenant)) => SuppressionList::Tenant(tenant),
-                Some(Err(error)) => return Err(serde::de::Error::custom(error)),
-                None => SuppressionList::Account,
-            };
-            let place = (list, Address::new(&address));
-            match done {
-                Done::Bounce => _ = record.listed.insert(place, Reason::Bounce),
-                Done::Complaint => _ = record.listed.insert(place, Reason::Complaint),
-                Done::Released => _ = record.released.insert(place),
-            }
+            record.take(serde_json::from_str(text)?)?;
         }
         Ok(record)
     }
+
+    fn take(&mut self, line: Line) -> Result<(), Unreadable> {
+        let Line {
+            tenant,
+            address,
+            done,
+            found,
+            under_way,
+        } = line;
+        let list = match tenant.map(TenantName::parse) {
+            Some(Ok(tenant)) => SuppressionList::Tenant(tenant),
+            Some(Err(_)) => return Err(Unreadable),
+            None => SuppressionList::Account,
+        };
+        let place = (list, Address::new(&address));
+        let reason = match done {
+            Done::Bounce => Reason::Bounce,
+            Done::Complaint => Reason::Complaint,
+            Done::Released => {
+                self.released.insert(place);
+                return Ok(());
+            }
+        };
+        let standing = Standing {
+            reason,
+            ours: !found,
+            under_way,
+        };
+        self.listed.insert(place, standing);
+        Ok(())
+    }
 }
 
-fn line((list, address): &(SuppressionList, Address), done: Done) -> Line {
+fn line((list, address): &Place, done: Done) -> Line {
     let tenant = match list {
         SuppressionList::Account => None,
         SuppressionList::Tenant(tenant) => Some(tenant.to_string()),
@@ -142,117 +218,77 @@ fn line((list, address): &(SuppressionList, Address), done: Done) -> Line {
         tenant,
         address: address.expose().to_owned(),
         done,
-    }
-}
-
-/// Reads the record of one MailSuppression; one that was never written is empty.
-///
-/// # Errors
-/// When the API server refuses, or the record cannot be read: then nothing is known and nothing may be changed.
-pub async fn read(client: &Client, key: &Key) -> Result<Record, Error> {
-    let mut records = read_all(client, &key.namespace).await?;
-    records.remove(&key.name).unwrap_or_else(|| Ok(Record::default()))
-}
-
-/// Reads the records of a namespace, by the name of their MailSuppression.
-///
-/// # Errors
-/// When the API server refuses.
-async fn read_all(client: &Client, namespace: &str) -> Result<BTreeMap<String, Result<Record, Error>>, Error> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let secret = secrets.get_opt(SUPPRESSION_RECORD).await?;
-    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-    let parse = |ByteString(bytes): ByteString| {
-        // What the parser says would show the text, which is an address.
-        Record::parse(&String::from_utf8_lossy(&bytes)).map_err(|_| Error::RecordUnreadable)
-    };
-    Ok(data.into_iter().map(|(name, bytes)| (name, parse(bytes))).collect())
-}
-
-/// What other MailSuppressions of these namespaces have put on the account's lists: it stays although `key` lets go of it.
-///
-/// # Errors
-/// When the API server refuses, or a record cannot be read.
-pub async fn claims(
-    client: &Client,
-    key: &Key,
-    account: &str,
-    namespaces: &BTreeSet<String>,
-) -> Result<BTreeSet<(SuppressionList, Address)>, Error> {
-    let mut claims = BTreeSet::new();
-    for namespace in namespaces {
-        for (name, record) in read_all(client, namespace).await? {
-            let record = record?;
-            if (*namespace != key.namespace || name != key.name) && record.account.as_deref() == Some(account) {
-                claims.extend(record.listed.into_keys());
-            }
-        }
-    }
-    Ok(claims)
-}
-
-/// Writes the record of one MailSuppression; an empty one is taken out.
-///
-/// # Errors
-/// When the API server refuses. A namespace that is gone needs no record.
-pub async fn write(client: &Client, key: &Key, record: &Record) -> Result<(), Error> {
-    let text = record.to_text().map_err(|_| Error::RecordUnreadable)?;
-    let mut secret = Secret::default();
-    secret.metadata.name = Some(SUPPRESSION_RECORD.to_owned());
-    secret.metadata.namespace = Some(key.namespace.clone());
-    if !text.is_empty() {
-        secret.data = Some([(key.name.clone(), ByteString(text.into_bytes()))].into());
-        // A namespace that is deleted takes its Secrets first; what stands on SES's lists must be known until it is off.
-        secret.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
-    }
-    // Each MailSuppression owns its own key: an apply by one leaves the others' alone, and their finalizer.
-    let manager = format!("{MANAGER}.{}", key.name);
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
-    match secrets
-        .patch(
-            SUPPRESSION_RECORD,
-            &PatchParams::apply(&manager).force(),
-            &Patch::Apply(&secret),
-        )
-        .await
-    {
-        Err(error) if is_not_found(&error) || super::error::is_terminating(&error) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => Ok(()),
+        found: false,
+        under_way: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    #[test]
-    fn a_record_is_read_and_written_alike() {
+    fn key(name: &str) -> RecordKey {
+        let key = Key {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+        };
+        RecordKey::new(b"master", &key)
+    }
+
+    fn on_account(address: &str) -> Place {
+        (SuppressionList::Account, Address::new(address))
+    }
+
+    fn record() -> Record {
         let tenant = SuppressionList::Tenant(TenantName::of_namespace("prod", "shop"));
-        let record = Record {
+        let standing = |reason, ours, under_way| Standing {
+            reason,
+            ours,
+            under_way,
+        };
+        Record {
             account: Some("primary".to_owned()),
-            under_way: false,
-            listed: [(
-                (SuppressionList::Account, Address::new("a@example.com")),
-                Reason::Bounce,
-            )]
+            listed: [
+                (on_account("a@example.com"), standing(Reason::Bounce, true, false)),
+                (on_account("c@example.com"), standing(Reason::Complaint, false, false)),
+                (on_account("d@example.com"), standing(Reason::Bounce, true, true)),
+            ]
             .into(),
             released: [(tenant, Address::new("B@example.com"))].into(),
-        };
-        assert_eq!(Record::parse(&record.to_text().unwrap()).unwrap(), record);
-        let under_way = Record::default().or(&record);
-        assert_ne!(under_way, record, "what may stand is not what stands");
-        assert_eq!(Record::parse(&under_way.to_text().unwrap()).unwrap(), under_way);
-        assert_eq!(Record::default().to_text().unwrap(), "");
+        }
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_is_no_empty_one() {
-        let head = "{\"account\":\"primary\"}\n";
-        assert!(Record::parse(&format!("{head}{{\"address\":\"a@example.com\",\"done\":\"Perhaps\"}}")).is_err());
-        assert!(
-            Record::parse("{\"address\":\"a@example.com\",\"done\":\"Bounce\"}").is_err(),
-            "whose lists?"
-        );
+    fn a_record_is_read_and_written_alike() {
+        let text = record().to_text(&key("bounced")).unwrap();
+        assert_eq!(Record::parse(&text, &key("bounced")), Ok(record()));
+        assert_eq!(record().standing(), 2);
+        assert_eq!(Record::default().to_text(&key("bounced")), Ok(String::new()));
+        assert_eq!(Record::parse("", &key("bounced")), Ok(Record::default()));
+    }
+
+    #[test]
+    fn a_record_that_was_changed_or_is_anothers_cannot_be_read() {
+        let text = record().to_text(&key("bounced")).unwrap();
+        let added = text.clone() + "{\"address\":\"victim@example.com\",\"done\":\"Bounce\"}\n";
+        let first_taken = text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+        let last_taken = text.trim_end().rsplit_once('\n').unwrap().0;
+        for changed in [&added, &first_taken, last_taken, "\n", "of no kind"] {
+            assert_eq!(Record::parse(changed, &key("bounced")), Err(Unreadable));
+        }
+        assert_eq!(Record::parse(&text, &key("another")), Err(Unreadable));
+    }
+
+    #[test]
+    fn a_record_of_another_form_cannot_be_read_although_it_is_ours() {
+        let key = key("bounced");
+        for body in [
+            "{\"address\":\"a@example.com\",\"done\":\"Bounce\"}\n",
+            "{\"account\":\"primary\"}\n{\"address\":\"a@example.com\",\"done\":\"Perhaps\"}\n",
+        ] {
+            let code = HEXLOWER.encode(&key.over(body).finalize().into_bytes());
+            assert_eq!(Record::parse(&format!("{code}\n{body}"), &key), Err(Unreadable));
+        }
     }
 }
