@@ -141,6 +141,7 @@ pub trait Contents: Resource {
 
 impl Contents for ConfigMap {
     fn feed(&self, hasher: &mut Sha256) {
+        feed_immutable(hasher, self.immutable);
         let data = self.data.iter().flatten().map(|(name, value)| (name, value.as_bytes()));
         let binary = self
             .binary_data
@@ -158,6 +159,7 @@ impl Contents for ConfigMap {
 
 impl Contents for Secret {
     fn feed(&self, hasher: &mut Sha256) {
+        feed_immutable(hasher, self.immutable);
         self.data
             .iter()
             .flatten()
@@ -167,6 +169,13 @@ impl Contents for Secret {
     fn empty(&mut self) {
         self.data = None;
         self.type_ = None;
+    }
+}
+
+/// An object that somebody made immutable is another one: it must be made anew before it can change again.
+fn feed_immutable(hasher: &mut Sha256, immutable: Option<bool>) {
+    if immutable == Some(true) {
+        feed(hasher, "immutable", b"true");
     }
 }
 

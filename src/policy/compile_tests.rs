@@ -356,7 +356,7 @@ fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bo
         super::super::config::SesFacts {
             configuration_set: "set".to_owned(),
             tenant: None,
-            programmed: true,
+            at_most: Mode::Live,
         }
     });
     let mut bad = scene(&[wide], &[json!({"mode": "Live", "allowedDomains": ["co.jp"]})]);
