@@ -116,6 +116,11 @@ impl Batch {
         list.is_empty() && [release, retire, let_go, forget].iter().all(|places| places.is_empty())
     }
 
+    /// Whether there is anything in it that does not depend on what others want.
+    pub fn adds_or_releases(&self) -> bool {
+        !self.list.is_empty() || !self.release.is_empty()
+    }
+
     /// The entries that must be read.
     pub fn places(&self) -> BTreeSet<Place> {
         let all = self.list.keys().chain(&self.release).chain(&self.retire);
@@ -132,11 +137,7 @@ impl Batch {
     /// What to do, by what stands, in the lists of this account.
     pub fn step(&self, account: &str, record: &Record, observed: &ObservedEntries, claims: &Claims) -> Step {
         let withheld = claims.unreadable.is_some() && !self.retire.is_empty();
-        let retire = if withheld {
-            BTreeSet::new()
-        } else {
-            self.retire.clone()
-        };
+        let retire = if withheld { BTreeSet::new() } else { self.retire.clone() };
         let desired = DesiredEntries {
             listed: self.list.clone(),
             released: self.release.clone(),

@@ -14,12 +14,14 @@ use super::{
     events::Events,
     feed::Queues,
     latest::Latest,
+    list_memory::ListMemory,
     programmed::{Left, Programmed, Registry},
     publish::Publisher,
     skew::ClockTrust,
     world::{Key, World},
 };
 use crate::{
+    api::{MailPolicy, MailSuppression},
     metrics::{Drift, Metrics},
     policy::windows::Clock,
     ses::plan::Plan,
@@ -44,13 +46,15 @@ pub struct Context {
     /// Whether windows may open.
     pub clock: ClockTrust,
     /// Policies written and not seen again yet.
-    pub written: Latest,
+    pub written: Latest<MailPolicy>,
+    /// Suppressions likewise.
+    pub written_suppressions: Latest<MailSuppression>,
     /// Between two listings of an account.
     pub list_every: Duration,
     /// Everything that may write: the lease is given up once all of it has ended.
     pub tasks: TaskTracker,
-    /// Suppressions whose entries on SES's lists must be read, not remembered.
-    pub lists_in_doubt: Doubts,
+    /// What is known of suppressions' entries on SES's lists besides what is recorded.
+    pub(super) lists: ListMemory,
     /// As what SES stands for each policy.
     pub programmed: Registry,
     doubted: Doubts,
@@ -100,11 +104,12 @@ impl Context {
             metrics,
             clock: ClockTrust::default(),
             written: Latest::default(),
+            written_suppressions: Latest::default(),
             list_every,
             tasks,
             programmed: Registry::default(),
             doubted: Doubts::default(),
-            lists_in_doubt: Doubts::default(),
+            lists: ListMemory::default(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The rotating reader: one policy after the other is compared with SES, option by option.
+//! The rotating reader: one policy after the other is compared with SES, option by option, and one suppression after the
+//! other, a few entries at a time.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -30,6 +31,7 @@ pub async fn rotate_reads(context: Arc<Context>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut cursors = HashMap::<String, Cursors>::new();
+    let mut suppression = None;
     loop {
         ticks.tick().await;
         for account in context.accounts.all() {
@@ -39,7 +41,22 @@ pub async fn rotate_reads(context: Arc<Context>, every: Duration) {
                 look_at(&context, &account, next, &programmed);
             }
         }
+        suppression = rotate(&on_lists(&context), suppression.as_ref()).cloned();
+        if let Some(next) = &suppression {
+            context.lists.compare(next.clone());
+            context.queues.suppressions.push(next.clone());
+        }
     }
+}
+
+/// The suppressions that have something on SES's lists.
+fn on_lists(context: &Context) -> BTreeSet<Key> {
+    let has_some = |key: &Key| {
+        let object = context.world.suppressions.get(key);
+        let status = object.as_ref().and_then(|object| object.readable()?.status.as_ref());
+        status.is_some_and(|status| status.applied.is_some_and(|applied| applied > 0))
+    };
+    context.world.suppressions.keys().into_iter().filter(has_some).collect()
 }
 
 /// The policies that have something in an account, and which of them are paused in SES.

@@ -37,6 +37,18 @@ pub enum Error {
          MailSuppression, or delete the key to leave on SES's lists what stands there"
     )]
     RecordUnreadable,
+    /// The records of the namespace's MailSuppressions would not fit their Secret.
+    #[error(
+        "the entries of this namespace on SES's lists are more than Secret mail-suppression-record can record: list \
+         fewer, or in the sidecar's scope alone"
+    )]
+    RecordFull,
+    /// Who else wants an entry is not known.
+    #[error(
+        "the record of another MailSuppression that may want the same entries cannot be read: they stay on SES's lists \
+         until its own condition RecordUnreadable is mended"
+    )]
+    OthersUnreadable,
     /// The sidecar's configuration cannot be written.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -56,6 +68,8 @@ impl Error {
             Self::Ses(error) => error.reason(),
             Self::Apply(error) => error.reason(),
             Self::RecordUnreadable => "RecordUnreadable",
+            Self::RecordFull => "RecordFull",
+            Self::OthersUnreadable => "OthersUnreadable",
             Self::Config(_) => "ConfigUnpublishable",
             Self::Ended(_) => "BrokenOff",
         }
@@ -68,7 +82,7 @@ impl Error {
             Self::Kube(_) | Self::Ended(_) => Retry::Backoff,
             Self::Ses(error) => error.retry(),
             Self::Apply(error) => error.retry(),
-            Self::Config(_) | Self::RecordUnreadable => Retry::UserMustMend,
+            Self::Config(_) | Self::RecordUnreadable | Self::RecordFull | Self::OthersUnreadable => Retry::UserMustMend,
         }
     }
 
@@ -98,6 +112,12 @@ pub fn is_terminating(error: &kube::Error) -> bool {
 #[must_use]
 pub fn is_immutable(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 422 && status.message.contains("immutable"))
+}
+
+/// Whether the object was changed meanwhile: it comes again as it is now.
+#[must_use]
+pub fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::Kube(kube::Error::Api(status)) if status.code == 409)
 }
 
 /// "Not found" is an answer.

@@ -315,6 +315,10 @@ pub(super) fn suppression_concerns(context: &Context, key: &Key) {
         namespace: String::new(),
         name: key.namespace.clone(),
     });
+    if context.world.suppressions.get(key).is_none() {
+        context.lists.forget(key);
+        context.written_suppressions.forget(key);
+    }
 }
 
 pub(super) fn namespace_mark(namespace: &impl Resource) -> u64 {

@@ -8,35 +8,45 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use kube::{Resource, ResourceExt};
+use kube::{Resource, ResourceExt, core::object::HasStatus};
 
 use super::world::Key;
-use crate::api::{MailPolicy, MailPolicyStatus, Parsed};
+use crate::api::Parsed;
 
-/// Statuses of policies as they were written and not seen again yet, by the version of the writing.
-#[derive(Default)]
-pub struct Latest(Mutex<HashMap<Key, (u64, Option<MailPolicyStatus>)>>);
+/// Statuses of one kind as they were written and not seen again yet, by the version of the writing.
+pub struct Latest<K: HasStatus>(Mutex<HashMap<Key, Writing<K::Status>>>);
 
-impl Latest {
+/// The version of a writing, and the status that it left.
+type Writing<S> = (u64, Option<S>);
+
+impl<K: HasStatus> Default for Latest<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K> Latest<K>
+where
+    K: Resource<DynamicType = ()> + HasStatus<Status: Clone> + Clone,
+{
     /// Keeps what a write returned.
-    pub fn put(&self, written: &MailPolicy) {
+    pub fn put(&self, written: &K) {
         if let Some(version) = version(written) {
             let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            latest.insert(Key::of(written), (version, written.status.clone()));
+            latest.insert(Key::of(written), (version, written.status().cloned()));
         }
     }
 
     /// The object as the watch shows it, with the newer of the two statuses.
     #[must_use]
-    pub fn of(&self, seen: Arc<Parsed<MailPolicy>>) -> Arc<Parsed<MailPolicy>> {
+    pub fn of(&self, seen: Arc<Parsed<K>>) -> Arc<Parsed<K>> {
         let key = Key::of(&*seen);
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (latest.get(&key), &*seen) {
             (Some((written, status)), Parsed::Readable(object)) if Some(*written) > version(object) => {
-                Arc::new(Parsed::Readable(MailPolicy {
-                    status: status.clone(),
-                    ..object.clone()
-                }))
+                let mut object = object.clone();
+                object.status_mut().clone_from(status);
+                Arc::new(Parsed::Readable(object))
             }
             (Some(_), _) => {
                 latest.remove(&key);
@@ -62,6 +72,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::MailPolicy;
 
     fn policy(version: &str, mode: &str) -> MailPolicy {
         serde_json::from_value(json!({
@@ -72,7 +83,7 @@ mod tests {
         .unwrap()
     }
 
-    fn mode(latest: &Latest, version: &str) -> Option<String> {
+    fn mode(latest: &Latest<MailPolicy>, version: &str) -> Option<String> {
         let seen = latest.of(Arc::new(Parsed::Readable(policy(version, "Capture"))));
         seen.readable()?.status.as_ref()?.mode.map(|mode| mode.to_string())
     }

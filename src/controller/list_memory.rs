@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Bound,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -15,9 +15,12 @@ use super::{
 /// part of SES's one call a second.
 const COMPARED: usize = 5;
 
-/// By MailSuppression.
+/// By MailSuppression, and whose turn it is on each account's lists.
 #[derive(Default)]
-pub struct ListMemory(Mutex<HashMap<Key, Known>>);
+pub struct ListMemory {
+    known: Mutex<HashMap<Key, Known>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -33,7 +36,14 @@ struct Known {
 
 impl ListMemory {
     fn known(&self) -> MutexGuard<'_, HashMap<Key, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn on an account's lists: what one MailSuppression takes off while another finds it there would be wanted and
+    /// not stand.
+    pub fn turn(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(account.to_owned()).or_default())
     }
 
     /// All that is recorded must be read.
@@ -55,11 +65,11 @@ impl ListMemory {
         self.known().entry(key).or_default().compare = true;
     }
 
-    /// The entries whose turn it is, where a comparison is due.
+    /// The entries whose turn it is, where a comparison is due. It waits until a bulk is over, which reads enough.
     #[must_use]
     pub fn take_comparison(&self, key: &Key, record: &Record) -> BTreeSet<Place> {
         let mut known = self.known();
-        let Some(known) = known.get_mut(key).filter(|known| known.compare) else {
+        let Some(known) = known.get_mut(key).filter(|known| known.compare && !known.in_bulk) else {
             return BTreeSet::new();
         };
         known.compare = false;
@@ -129,7 +139,7 @@ mod tests {
     fn comparisons_go_round_all_entries_and_only_when_due() {
         let (memory, key, record) = (ListMemory::default(), key(), record(COMPARED + 2));
         assert!(memory.take_comparison(&key, &record).is_empty());
-        let mut turn = || {
+        let turn = || {
             memory.compare(key.clone());
             memory.take_comparison(&key, &record)
         };
@@ -138,6 +148,16 @@ mod tests {
         assert!(first.is_disjoint(&second));
         assert_eq!(third, first);
         assert!(memory.take_comparison(&key, &record).is_empty());
+    }
+
+    #[test]
+    fn a_comparison_waits_until_a_bulk_is_over() {
+        let (memory, key, record) = (ListMemory::default(), key(), record(1));
+        memory.note_bulk(&key, true);
+        memory.compare(key.clone());
+        assert!(memory.take_comparison(&key, &record).is_empty());
+        memory.note_bulk(&key, false);
+        assert_eq!(memory.take_comparison(&key, &record).len(), 1);
     }
 
     #[test]

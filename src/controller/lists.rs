@@ -6,24 +6,20 @@ use kube::{Api, Resource, core::PartialObjectMeta};
 
 use super::{
     accounts::Account,
+    batch::{Batch, Wanted},
     context::Context,
     desired::{ses_reason, tenant_name},
     error::Error,
     finalizer::Finalizer,
     policy::account_exists,
-    record::{self, Record},
+    record::{Place, Record},
+    records::{self, Claims},
     world::Key,
 };
 use crate::{
     api::{MailSuppression, Parsed, guardrail::SuppressionScope},
     policy::{CompiledNamespace, suppressions::Entries},
-    ses::{
-        address::Address,
-        apply::apply,
-        budget::Priority,
-        desired::{DesiredEntries, SuppressionList},
-        plan::plan_entries,
-    },
+    ses::{address::Address, apply::apply, budget::Priority, desired::SuppressionList},
 };
 
 /// Keeps a suppression until what it put on SES's lists is taken off.
@@ -41,7 +37,7 @@ pub(super) fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectM
 #[derive(Default)]
 pub(super) struct Wish {
     /// What shall stand.
-    pub record: Record,
+    pub wanted: Wanted,
     /// What of the spec is not done, and why.
     pub clamps: Vec<String>,
     /// Whether anything of it may belong on SES's lists.
@@ -54,6 +50,8 @@ pub(super) struct Wish {
 pub(super) enum Outcome {
     /// SES's lists stand as wished.
     Stands,
+    /// A batch was done, and others wait.
+    MoreWaits,
     /// The account cannot be reached yet, or is not known.
     AccountWaits,
     /// Something was refused or not answered; it is tried again.
@@ -105,166 +103,228 @@ pub(super) fn wish(
             (SuppressionScope::Tenant, Some(_)) => wish.lacks_tenant = true,
         }
     }
-    let record = &mut wish.record;
+    let wanted = &mut wish.wanted;
     for list in &lists {
         let place = |address: &str| (list.clone(), Address::new(address));
         if releases && namespace.bounds.may_release() {
-            record
+            wanted
                 .released
                 .extend(object.spec.release.iter().map(|text| place(text)));
         }
         let listed = entries.addresses();
-        record
+        wanted
             .listed
             .extend(listed.map(|(address, reason)| (place(&address.to_string()), ses_reason(reason))));
     }
-    let released = &record.released;
-    record.listed.retain(|place, _| !released.contains(place));
-    record.account = (!record.is_empty()).then(|| account.name.clone());
+    let released = &wanted.released;
+    wanted.listed.retain(|place, _| !released.contains(place));
     wish
 }
 
-/// Makes SES's lists stand as wished, and says what stands by this suppression then. Without an account nothing can be
-/// changed, and nothing that stands is forgotten.
-///
-/// # Errors
-/// What the API server refused. What SES refused is an outcome.
+/// What stands by a suppression after its turn.
+pub(super) struct Settled {
+    /// Entries known to stand.
+    pub standing: usize,
+    /// What became of its wish.
+    pub outcome: Outcome,
+}
+
+impl Settled {
+    /// Nothing was changed; what its record says stands.
+    pub async fn unchanged(context: &Context, key: &Key) -> Self {
+        match records::read(context, key).await {
+            Ok(record) => Self {
+                standing: record.standing(),
+                outcome: Outcome::Stands,
+            },
+            Err(error) => Self {
+                standing: 0,
+                outcome: Outcome::Failed(error),
+            },
+        }
+    }
+
+    /// The same with this failure before all else.
+    pub fn unless_refused(self, refused: Option<Error>) -> Self {
+        match refused {
+            Some(error) => Self {
+                outcome: Outcome::Failed(error),
+                ..self
+            },
+            None => self,
+        }
+    }
+}
+
+/// Brings SES's lists one batch nearer to what is wished. Without an account nothing can be changed, and nothing that
+/// stands is forgotten.
 pub(super) async fn settle(
     context: &Context,
     key: &Key,
     object: &impl Resource<DynamicType = ()>,
     account: Option<&Account>,
     wish: &Wish,
-) -> Result<(usize, Outcome), Error> {
-    let before = match record::read(&context.client, key).await {
-        Err(error @ Error::RecordUnreadable) => return Ok((0, Outcome::Failed(error))),
-        before => before?,
+) -> Settled {
+    let mut record = match records::read(context, key).await {
+        Ok(record) => record,
+        Err(error) => {
+            return Settled {
+                standing: 0,
+                outcome: Outcome::Failed(error),
+            };
+        }
     };
-    let standing = before.listed.len();
-    let Some(account) = account else {
-        let nothing = before.is_empty() && !wish.wants_lists;
-        return Ok((
-            standing,
-            if nothing {
-                Outcome::Stands
-            } else {
-                Outcome::AccountWaits
-            },
-        ));
+    let outcome = match account {
+        Some(account) => approach(context, key, object, account, &wish.wanted, &mut record).await,
+        None if record.is_empty() && !wish.wants_lists => Ok(Outcome::Stands),
+        None => Ok(Outcome::AccountWaits),
     };
-    let wish = &wish.record;
-    let before = match &before.account {
-        Some(former) if *former != account.name => match take_off(context, key, former, before.clone()).await {
-            Ok(true) => Record::default(),
-            Ok(false) => return Ok((standing, Outcome::AccountWaits)),
-            Err(error) => return failed(standing, error),
-        },
-        _ => before,
-    };
-    if before == *wish && !context.lists_in_doubt.contains(key) {
-        return Ok((standing, Outcome::Stands));
+    Settled {
+        standing: record.standing(),
+        outcome: outcome.unwrap_or_else(Outcome::Failed),
     }
-    if !wish.is_empty() {
+}
+
+async fn approach(
+    context: &Context,
+    key: &Key,
+    object: &impl Resource<DynamicType = ()>,
+    account: &Account,
+    wanted: &Wanted,
+    record: &mut Record,
+) -> Result<Outcome, Error> {
+    if record.account.as_ref().is_some_and(|former| *former != account.name) {
+        // What stands in another account goes first: one record tells of one.
+        return Ok(match take_off(context, key, object, record).await? {
+            Outcome::Stands => Outcome::MoreWaits,
+            outcome => outcome,
+        });
+    }
+    if !wanted.is_empty() {
         let api = metadata(context, &key.namespace);
         FINALIZER.add(context, &api, object).await?;
     }
-    match change(context, key, account, &before, wish).await {
-        Ok(()) => Ok((wish.listed.len(), Outcome::Stands)),
-        Err(error) => failed(standing, error),
-    }
+    advance(context, key, object, account, wanted, record).await
 }
 
-fn failed(standing: usize, error: Error) -> Result<(usize, Outcome), Error> {
-    match error {
-        Error::Kube(_) => Err(error),
-        error => Ok((standing, Outcome::Failed(error))),
-    }
+/// Takes the next batch of what the suppression put on any list off it. Needs no valid spec.
+///
+/// # Errors
+/// What was refused or not answered, and a record that cannot be read.
+pub(super) async fn clear(context: &Context, key: &Key, object: &Parsed<MailSuppression>) -> Result<Outcome, Error> {
+    let mut record = records::read(context, key).await?;
+    take_off(context, key, object, &mut record).await
 }
 
-/// Takes off everything that the suppression put on any list; `false` where the account cannot be reached yet. Needs no
-/// valid spec.
-pub(super) async fn clear(context: &Context, key: &Key, object: &Parsed<MailSuppression>) -> Result<bool, Error> {
-    let before = record::read(&context.client, key).await?;
-    let Some(account) = before.account.clone() else {
-        return Ok(true);
+/// As [`clear`]. What stands in an account that is gone stays.
+async fn take_off(
+    context: &Context,
+    key: &Key,
+    object: &impl Resource<DynamicType = ()>,
+    record: &mut Record,
+) -> Result<Outcome, Error> {
+    let Some(former) = record.account.clone() else {
+        return Ok(Outcome::Stands);
     };
-    if !account_exists(context, &account) {
-        let note = format!(
-            "its SendingAccount is gone: {} entries stay on SES's lists",
-            before.listed.len()
-        );
-        context.events.warning(object, "LeftInSES", note).await;
+    if let Some(account) = context.accounts.get(&former) {
+        return advance(context, key, object, &account, &Wanted::default(), record).await;
     }
-    take_off(context, key, &account, before).await
+    if account_exists(context, &former) {
+        return Ok(Outcome::AccountWaits);
+    }
+    let note = format!(
+        "its SendingAccount is gone: {} entries stay on SES's lists",
+        record.listed.len()
+    );
+    context.events.warning(object, "LeftInSES", note).await;
+    store(context, key, record, Record::default()).await?;
+    Ok(Outcome::Stands)
 }
 
-/// Takes off what stands in an account; `false` where it cannot be reached yet. What stands in one that is gone stays.
-async fn take_off(context: &Context, key: &Key, account: &str, before: Record) -> Result<bool, Error> {
-    match context.accounts.get(account) {
-        Some(account) => change(context, key, &account, &before, &Record::default()).await?,
-        None if account_exists(context, account) => return Ok(false),
-        None => record::write(&context.client, key, &Record::default()).await?,
+/// Does the next batch, in the turn of this suppression on the account's lists.
+async fn advance(
+    context: &Context,
+    key: &Key,
+    object: &impl Resource<DynamicType = ()>,
+    account: &Account,
+    wanted: &Wanted,
+    record: &mut Record,
+) -> Result<Outcome, Error> {
+    let turn = context.lists.turn(&account.name);
+    let _turn = turn.lock().await;
+    let doubted = context.lists.take_doubt(key);
+    let outcome = do_batch(context, key, object, account, wanted, record, doubted).await;
+    if doubted && outcome.is_err() {
+        context.lists.doubt(key.clone());
     }
-    Ok(true)
+    outcome
 }
 
-/// Turns what stands into what is wished; what may stand is recorded before the first call and after the last.
-async fn change(context: &Context, key: &Key, account: &Account, before: &Record, wish: &Record) -> Result<(), Error> {
-    record::write(&context.client, key, &before.or(wish)).await?;
-    let desired = difference(context, key, account, before, wish).await?;
-    let DesiredEntries {
-        listed,
-        released,
-        retired,
-    } = &desired;
-    let concerned: BTreeSet<_> = listed.keys().chain(released).chain(retired).cloned().collect();
-    let observed = account.reader(Priority::SpecChange).entries(concerned).await?;
-    let plan = plan_entries(&desired, &observed);
-    apply(&plan, &*account.ses, &account.budget, Priority::SpecChange).await?;
-    record::write(&context.client, key, wish).await?;
-    context.lists_in_doubt.remove(key);
+async fn do_batch(
+    context: &Context,
+    key: &Key,
+    object: &impl Resource<DynamicType = ()>,
+    account: &Account,
+    wanted: &Wanted,
+    record: &mut Record,
+    doubted: bool,
+) -> Result<Outcome, Error> {
+    let mut known = record.clone();
+    if doubted {
+        known.doubt();
+    }
+    let compared = context.lists.take_comparison(key, &known);
+    let batch = Batch::between(&known, wanted, &compared);
+    if batch.is_empty() {
+        context.lists.note_bulk(key, false);
+        return Ok(Outcome::Stands);
+    }
+    let priority = if context.lists.is_in_bulk(key) || batch.only_compares {
+        Priority::Drift
+    } else {
+        Priority::SpecChange
+    };
+    let observed = account.reader(priority).entries(batch.places()).await?;
+    let shared = batch.shared(&known, &observed);
+    let claims = if shared.is_empty() {
+        Claims::default()
+    } else {
+        let namespaces = who_may_claim(context, key, &shared);
+        records::claims(context, key, &account.name, &namespaces).await?
+    };
+    let step = batch.step(&account.name, &known, &observed, &claims);
+    // What may stand is recorded before the first call, what stands after the last.
+    if let Some(before) = step.before {
+        store(context, key, record, before).await?;
+    }
+    apply(&step.plan, &*account.ses, &account.budget, priority).await?;
+    store(context, key, record, step.after).await?;
+    if batch.only_compares && !step.plan.is_empty() {
+        let drift = context.drifted("vanished", &step.plan);
+        context.events.warning(object, "Drifted", drift).await;
+    }
+    let more = batch.more && (!step.withheld || batch.adds_or_releases());
+    context.lists.note_bulk(key, more);
+    match (more, step.withheld) {
+        (true, _) => Ok(Outcome::MoreWaits),
+        (false, true) => Err(Error::OthersUnreadable),
+        (false, false) => Ok(Outcome::Stands),
+    }
+}
+
+/// Records what stands, where that differs from what was recorded.
+async fn store(context: &Context, key: &Key, record: &mut Record, new: Record) -> Result<(), Error> {
+    if *record != new {
+        records::write(context, key, &new).await?;
+        *record = new;
+    }
     Ok(())
 }
 
-async fn difference(
-    context: &Context,
-    key: &Key,
-    account: &Account,
-    before: &Record,
-    wish: &Record,
-) -> Result<DesiredEntries, Error> {
-    let doubted = before.under_way || context.lists_in_doubt.contains(key);
-    let differs = |place: &(SuppressionList, Address)| {
-        doubted || before.listed.get(place) != wish.listed.get(place) || before.released.contains(place)
-    };
-    let mut retired: BTreeSet<_> = before
-        .listed
-        .keys()
-        .filter(|place| !wish.listed.contains_key(*place))
-        .cloned()
-        .collect();
-    if !retired.is_empty() {
-        let namespaces = who_may_claim(context, key, &retired);
-        let claims = record::claims(&context.client, key, &account.name, &namespaces).await?;
-        retired.retain(|place| !claims.contains(place));
-    }
-    let listed = wish.listed.iter().filter(|(place, _)| differs(place));
-    Ok(DesiredEntries {
-        listed: listed.map(|(place, reason)| (place.clone(), *reason)).collect(),
-        released: wish
-            .released
-            .iter()
-            .filter(|place| before.under_way || !before.released.contains(*place))
-            .cloned()
-            .collect(),
-        retired,
-    })
-}
-
 /// The namespaces whose suppressions may want an entry, too: of a tenant's list only the own one.
-fn who_may_claim(context: &Context, key: &Key, retired: &BTreeSet<(SuppressionList, Address)>) -> BTreeSet<String> {
+fn who_may_claim(context: &Context, key: &Key, places: &BTreeSet<&Place>) -> BTreeSet<String> {
     let mut namespaces = BTreeSet::from([key.namespace.clone()]);
-    if retired.iter().any(|(list, _)| *list == SuppressionList::Account) {
+    if places.iter().any(|(list, _)| *list == SuppressionList::Account) {
         let reaches = |other: &Key| {
             let object = context.world.suppressions.get(other);
             // One that cannot be read may have put something there before.

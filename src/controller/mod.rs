@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+mod batch;
 pub mod context;
 pub mod desired;
 pub mod drift;
@@ -16,6 +17,7 @@ pub mod guardrail;
 mod in_use;
 pub mod latest;
 pub mod lease;
+mod list_memory;
 mod lists;
 pub mod namespace;
 pub mod objects;
@@ -24,7 +26,8 @@ pub mod program;
 mod programmed;
 pub mod publish;
 pub mod queue;
-pub mod record;
+mod record;
+mod records;
 pub mod run;
 pub mod seals;
 pub mod server;

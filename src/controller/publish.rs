@@ -24,6 +24,7 @@ use super::{
     desired::{desired_set, tenant_name},
     error::{Error, is_immutable, is_terminating},
     objects::{self, Contents},
+    record::RecordKey,
     world::{Key, Shelf},
 };
 use crate::{
@@ -41,7 +42,7 @@ use crate::{
 
 /// Writes configurations.
 pub struct Publisher {
-    /// From which each namespace's hash key is derived.
+    /// From which the keys of hashes and records are derived.
     master_key: Vec<u8>,
     turns: Mutex<HashMap<String, Arc<Turn>>>,
     /// By object: the names of what is written differ.
@@ -105,6 +106,11 @@ impl Publisher {
             turns: Mutex::default(),
             writings: Mutex::default(),
         }
+    }
+
+    /// The key that authenticates the record of one suppression.
+    pub(super) fn record_key(&self, suppression: &Key) -> RecordKey {
+        RecordKey::new(&self.master_key, suppression)
     }
 
     fn turn(&self, namespace: &str) -> Arc<Turn> {

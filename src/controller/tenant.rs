@@ -144,7 +144,7 @@ fn made(context: &Context, namespace: &str) {
         }
     }
     for suppression in context.world.suppressions.names(namespace).into_iter().map(key) {
-        context.lists_in_doubt.insert(suppression.clone());
+        context.lists.doubt(suppression.clone());
         context.queues.suppressions.push(suppression);
     }
 }

@@ -226,7 +226,7 @@ impl fmt::Debug for HashKey {
 }
 
 /// HMAC-SHA256 over parts, each with its length before it, so that no two lists of parts are the same text.
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return [0; 32];

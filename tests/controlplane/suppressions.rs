@@ -84,6 +84,21 @@ fn bounced(stage: &Stage<'_>, address: &str) {
         .with_account(|account| account.suppressed.insert(address, entry));
 }
 
+/// What a person does with a call.
+fn listed_by_a_person(stage: &Stage<'_>, address: &str) {
+    let body = json!({"EmailAddress": address, "Reason": "BOUNCE"});
+    stage.behind(Operation::PutSuppressedDestination, &[], &body);
+}
+
+/// Calls about entries, oldest first.
+fn entry_calls(stage: &Stage<'_>) -> Vec<Operation> {
+    let calls = stage.ses().calls_after(0, 10_000).into_iter();
+    let operations = calls.map(|call| call.operation);
+    operations
+        .filter(|operation| operation.name().ends_with("SuppressedDestination"))
+        .collect()
+}
+
 /// How many hashes are published.
 async fn hashes(stage: &Stage<'_>) -> usize {
     let secrets: Api<Secret> = stage.namespaced();
@@ -406,4 +421,153 @@ async fn entries_on_a_tenants_list_wait_for_the_tenant_and_are_put_there_again_w
         .unwrap();
     stage.gone(&suppressions(&stage), "bounced").await;
     of_tenant().await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ses_or_a_person_listed_before_is_left_as_it_was() {
+    let stage = stage("not-ours").await;
+    let complaint = SuppressedAddress {
+        reason: Reason::Complaint,
+        updated: Timestamp::UNIX_EPOCH,
+        message_id: Some("0100-a".to_owned()),
+        feedback_id: Some("0100-b".to_owned()),
+    };
+    stage
+        .ses()
+        .with_account(|account| account.suppressed.insert("whispering.person@example.net", complaint));
+    listed_by_a_person(&stage, "caller@example.net");
+    stage.ses().reset_calls();
+    let entries = SUPPRESSION.replace("entries: [", "entries: [{address: caller@example.net}, ");
+
+    stage.apply(&entries).await;
+
+    stage.suppression_says("bounced", "Programmed", "True Programmed").await;
+    stage.delete(&suppressions(&stage), "bounced").await;
+    stage.gone(&suppressions(&stage), "bounced").await;
+    let as_before = [
+        ("caller@example.net".to_owned(), Reason::Bounce),
+        ("whispering.person@example.net".to_owned(), Reason::Complaint),
+    ];
+    assert_eq!(on_account(&stage), as_before.into());
+    assert_eq!(stage.write_names(), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_shared_by_two_namespaces_stays_until_the_last_lets_go_of_it() {
+    let stage = stage("shared-one").await;
+    let control_plane = &Installation::shared().await.control_plane;
+    let other = control_plane.create_namespace("shared-two", &[]).await.unwrap();
+    let either =
+        format!("matchExpressions: [{{key: kubernetes.io/metadata.name, operator: In, values: [STAGE, {other}]}}]");
+    let selecting =
+        guardrail("{scopes: [Sidecar, Account]}").replace("matchLabels: {kubernetes.io/metadata.name: STAGE}", &either);
+    let elsewhere = SUPPRESSION.replace("namespace: STAGE", &format!("namespace: {other}"));
+    stage.apply(&[&selecting, SUPPRESSION].concat()).await;
+    stage.suppression_says("bounced", "Programmed", "True Programmed").await;
+    stage.apply(&elsewhere).await;
+    let others: Api<MailSuppression> = Api::namespaced(stage.client.clone(), &other);
+    let stands = async || {
+        let status = others.get("bounced").await.map_err(|error| error.to_string())?.status;
+        match status {
+            Some(status) if status.applied == Some(1) => Ok(()),
+            status => Err(format!("{status:?}")),
+        }
+    };
+    stage.wait("the other namespace's entry stands", stands).await;
+
+    stage.delete(&suppressions(&stage), "bounced").await;
+    stage.gone(&suppressions(&stage), "bounced").await;
+    assert_eq!(on_account(&stage).len(), 1);
+
+    // It did not make the entry, and is the last that wants it.
+    stage.delete(&others, "bounced").await;
+    stage.gone(&others, "bounced").await;
+    assert_eq!(on_account(&stage), BTreeMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_somebody_added_to_changes_nothing_until_it_is_mended() {
+    let stage = stage("tampered").await;
+    stage.apply(SUPPRESSION).await;
+    stage.suppression_says("bounced", "Programmed", "True Programmed").await;
+    listed_by_a_person(&stage, "victim@example.net");
+    let secrets: Api<Secret> = stage.namespaced();
+    let record = secrets.get("mail-suppression-record").await.unwrap().data.unwrap();
+    let record = String::from_utf8(record["bounced"].0.clone()).unwrap();
+    let write = async |text: &str| {
+        let change = json!({"stringData": {"bounced": text}});
+        stage.patch(&secrets, "mail-suppression-record", change).await;
+    };
+    let added = record.clone() + "{\"address\":\"victim@example.net\",\"done\":\"Bounce\"}\n";
+    write(&added).await;
+    stage.ses().reset_calls();
+
+    let fewer = json!({"spec": {"entries": [{"domain": "closed.example.net"}]}});
+    stage.patch(&suppressions(&stage), "bounced", fewer).await;
+
+    for (kind, wanted) in [
+        ("Programmed", "False RecordUnreadable"),
+        ("Ready", "False RecordUnreadable"),
+        ("Stalled", "True RecordUnreadable"),
+    ] {
+        stage.suppression_says("bounced", kind, wanted).await;
+    }
+    stage.delete(&suppressions(&stage), "bounced").await;
+    stage.event(&stage.name, "MailSuppression", "RecordUnreadable").await;
+    assert_eq!(entry_calls(&stage), []);
+    assert_eq!(on_account(&stage).len(), 2);
+    assert!(suppressions(&stage).get_opt("bounced").await.unwrap().is_some());
+    nothing_is_told(&stage).await;
+
+    write(&record).await;
+    let touched = json!({"metadata": {"annotations": {"touched": "yes"}}});
+    stage.patch(&suppressions(&stage), "bounced", touched).await;
+    stage.gone(&suppressions(&stage), "bounced").await;
+    account_lists(&stage, &["victim@example.net"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_goes_on_the_list_and_off_it_in_batches_that_are_recorded() {
+    const ENTRIES: usize = 120;
+    const BATCH: usize = 50;
+    let stage = stage("bulk").await;
+    let lines: String = (0..ENTRIES).map(|index| format!("a{index}@example.net\n")).collect();
+    list_secret(&stage, &lines).await;
+    stage.ses().reset_calls();
+    let bulk = SUPPRESSION
+        .replace("  scopes", "  fromSecret: {key: support}\n  scopes")
+        .replace("{address: whispering.person@example.net}, ", "");
+
+    stage.apply(&bulk).await;
+
+    stage.suppression_says("bounced", "Programmed", "True Programmed").await;
+    let status = suppressions(&stage).get("bounced").await.unwrap().status.unwrap();
+    assert_eq!(status.applied, Some(120));
+    assert_eq!(on_account(&stage).len(), ENTRIES);
+    let (get, put) = (Operation::GetSuppressedDestination, Operation::PutSuppressedDestination);
+    let batches = [BATCH, BATCH, ENTRIES - 2 * BATCH].map(|size| [vec![get; size], vec![put; size]].concat());
+    // The rotating reader may have compared some of them since.
+    assert_eq!(entry_calls(&stage)[..2 * ENTRIES], batches.concat());
+    hashes_are(&stage, ENTRIES + 1).await;
+
+    stage.delete(&suppressions(&stage), "bounced").await;
+    stage.gone(&suppressions(&stage), "bounced").await;
+    assert_eq!(on_account(&stage), BTreeMap::new());
+    let secrets: Api<Secret> = stage.namespaced();
+    let record = secrets.get_opt("mail-suppression-record").await.unwrap();
+    assert_eq!(
+        record.and_then(|record| record.data).unwrap_or_default(),
+        BTreeMap::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_to_release_that_is_none_is_told_by_its_place() {
+    let stage = stage("not-an-address").await;
+    let wrong = SUPPRESSION.replace("  scopes", "  release: [\"whispering..person@example.net\"]\n  scopes");
+    stage.apply(&wrong).await;
+    let message = stage.suppression_says("bounced", "Accepted", "False SpecInvalid").await;
+    assert!(message.contains("spec.release[0]"), "{message}");
+    assert_eq!(on_account(&stage), BTreeMap::new());
+    nothing_is_told(&stage).await;
 }

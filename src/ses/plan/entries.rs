@@ -1,13 +1,14 @@
 //! Entries of suppression lists.
 
 use super::super::call::SesCall;
-use super::super::desired::DesiredEntries;
-use super::super::observed::{EntryOrigin, ObservedEntries};
+use super::super::desired::{DesiredEntries, Reason};
+use super::super::observed::{EntryOrigin, ObservedEntries, ObservedEntry};
 use super::{Finding, Plan};
 
 /// What brings the lists to what is wanted: additions, which suppress, before removals.
 ///
-/// `observed` holds what is known of the entries named in `desired`; an entry it lacks is not listed.
+/// `observed` holds what is known of the entries named in `desired`; an entry it lacks is not listed. What SES listed by
+/// itself is evidence, which a call would overwrite; and no complaint is made a bounce of.
 #[must_use]
 pub fn plan_entries(desired: &DesiredEntries, observed: &ObservedEntries) -> Plan {
     let DesiredEntries {
@@ -17,7 +18,7 @@ pub fn plan_entries(desired: &DesiredEntries, observed: &ObservedEntries) -> Pla
     } = desired;
     let mut plan = Plan::default();
     for (key, reason) in listed.iter().filter(|(key, _)| !released.contains(*key)) {
-        if observed.get(key).map(|entry| entry.reason) != Some(*reason) {
+        if observed.get(key).is_none_or(|&entry| may_be_raised(entry, *reason)) {
             let (list, address) = key.clone();
             plan.step(SesCall::ListAddress {
                 list,
@@ -51,11 +52,15 @@ pub fn plan_entries(desired: &DesiredEntries, observed: &ObservedEntries) -> Pla
     plan
 }
 
+/// Whether an entry that a call made shall stand for a graver reason.
+fn may_be_raised(entry: ObservedEntry, wanted: Reason) -> bool {
+    entry.origin == EntryOrigin::Manual && entry.reason == Reason::Bounce && wanted == Reason::Complaint
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::address::Address;
-    use super::super::super::desired::{Reason, SuppressionList};
-    use super::super::super::observed::ObservedEntry;
+    use super::super::super::desired::SuppressionList;
     use super::*;
 
     fn key(name: &str) -> (SuppressionList, Address) {
@@ -77,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_has_another_reason_is_listed() {
+    fn what_is_missing_or_stands_for_a_lesser_reason_is_listed() {
         let listed = [(key("a"), Reason::Bounce), (key("b"), Reason::Complaint)].into();
         let observed = [(key("b"), entry(Reason::Bounce, EntryOrigin::Manual))].into();
         let plan = plan_entries(
@@ -92,6 +97,23 @@ mod tests {
             SesCall::ListAddress { list, address, reason }
         });
         assert_eq!(plan.steps(), calls);
+    }
+
+    #[test]
+    fn neither_the_evidence_of_ses_nor_a_complaint_is_overwritten() {
+        let wanted = |reason| DesiredEntries {
+            listed: [(key("a"), reason)].into(),
+            ..DesiredEntries::default()
+        };
+        for (standing, wanted_reason) in [
+            (entry(Reason::Complaint, EntryOrigin::Automatic), Reason::Bounce),
+            (entry(Reason::Bounce, EntryOrigin::Automatic), Reason::Complaint),
+            (entry(Reason::Complaint, EntryOrigin::Manual), Reason::Bounce),
+            (entry(Reason::Bounce, EntryOrigin::Unknown), Reason::Complaint),
+        ] {
+            let plan = plan_entries(&wanted(wanted_reason), &[(key("a"), standing)].into());
+            assert!(plan.is_empty(), "{standing:?}: {plan}");
+        }
     }
 
     #[test]
