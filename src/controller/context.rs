@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     api::{MailPolicy, MailSuppression},
+    clock,
     metrics::{Drift, Metrics},
     policy::windows::Clock,
     ses::plan::Plan,
@@ -44,7 +45,7 @@ pub struct Context {
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Whether windows may open.
-    pub clock: ClockTrust,
+    pub clock_trust: ClockTrust,
     /// Policies written and not seen again yet.
     pub written: Latest<MailPolicy>,
     /// Suppressions likewise.
@@ -102,7 +103,7 @@ impl Context {
             accounts: Accounts::default(),
             publisher,
             metrics,
-            clock: ClockTrust::default(),
+            clock_trust: ClockTrust::default(),
             written: Latest::default(),
             written_suppressions: Latest::default(),
             list_every,
@@ -124,7 +125,7 @@ impl Context {
     /// Whether the clock may open windows.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.clock.get()
+        self.clock_trust.verdict(clock::now(), clock::monotonic())
     }
 
     /// As what SES stood when the policy was last programmed: as this run left it, else as its status says.
