@@ -8,6 +8,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    api::{MailGuardrailSpec, MailPolicySpec, SendingAccountSpec},
+    policy::{
+        Hold, Meet,
+        terms::GuardrailTerms,
+        windows::{Clock, WindowFacts},
+    },
+};
 
 /// A namespace written as JSON: what each test says is all there is.
 #[derive(Clone, Debug)]
@@ -352,8 +360,8 @@ fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bo
         &[wide.clone()],
         &[json!({"mode": "Live", "senders": ["a@example.com"]})],
     );
-    let config = super::super::config::render("n", &good.compile(), None, String::new(), |_| {
-        super::super::config::SesFacts {
+    let config = crate::policy::config::render("n", &good.compile(), None, String::new(), |_| {
+        crate::policy::config::SesFacts {
             configuration_set: "set".to_owned(),
             tenant: None,
             programmed: true,
