@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    CompiledNamespace, CompiledPolicy, Effective, Limits, Other, Source, Sourced, compile::LastGood, terms::MatchTerms,
+    CompiledNamespace, CompiledPolicy, Effective, Limits, Other, Source, Sourced, Step, Steps, compile::LastGood,
+    terms::MatchTerms,
 };
 use crate::api::{
     AddressSet, Mode,
@@ -98,13 +98,10 @@ pub struct ConfigPolicy {
     pub match_: Option<ConfigMatch>,
     /// The mode now.
     pub mode: Mode,
-    /// When the mode ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub until: Option<Timestamp>,
-    /// The mode after `until`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub then: Option<Mode>,
+    /// What follows the mode: each step later and lower than the one before, the last one stays. Absent: the mode stays.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    #[schemars(with = "Vec<Step>", length(max = 4))]
+    pub then: Steps,
     /// Whether the sidecar enforces, or only reports.
     pub enforcement: Enforcement,
     /// Who may be mailed in Restricted: domains, `*.domain`, addresses and `prefix*@domain`.
@@ -290,8 +287,7 @@ fn render_policy(policy: &CompiledPolicy, ses: SesFacts) -> ConfigPolicy {
             .clone()
             .map(|MatchTerms { senders, header }| ConfigMatch { senders, header }),
         mode: mode.value,
-        until: then.map(|(at, _)| at),
-        then: then.map(|(_, mode)| mode),
+        then,
         enforcement: enforcement.value,
         allowed: allowed.value,
         other_recipients: other_recipients.value.spec(),
@@ -315,7 +311,7 @@ impl ConfigPolicy {
         let source = || Source::LastGood(self.name.clone());
         let other = Other::parse(&self.other_recipients).ok()?;
         // A window that was open then says nothing of now: what follows it stands.
-        let mode = self.then.unwrap_or(self.mode);
+        let mode = self.then.iter().last().map_or(self.mode, |step| step.mode);
         Some(LastGood {
             matching: self
                 .match_
@@ -323,7 +319,7 @@ impl ConfigPolicy {
                 .map(|ConfigMatch { senders, header }| MatchTerms { senders, header }),
             effective: Effective {
                 mode: Sourced::new(mode, source()),
-                then: None,
+                then: Steps::default(),
                 enforcement: Sourced::new(self.enforcement, source()),
                 allowed: Sourced::new(self.allowed.clone(), source()),
                 other_recipients: Sourced::new(other, source()),

@@ -9,8 +9,7 @@ ceilings: {recipients: [10/s, 2000/h], newRecipients: [], from: {recipients: [Ma
 policies:
 - name: default
   mode: Live
-  until: 2026-11-24T10:00:00Z
-  then: Capture
+  then: [{from: 2026-11-24T10:00:00Z, mode: Restricted}, {from: 2026-11-24T12:00:00Z, mode: Capture}]
   enforcement: Enforce
   allowed: [example.com, "qa+*@example.org"]
   otherRecipients: {action: Redirect, to: "qa+{local}@example.com"}
@@ -25,7 +24,8 @@ suppressions: {revision: r1}
 fn a_configuration_is_read_and_written_alike() {
     let config = SidecarConfig::parse(TEXT).unwrap();
     assert_eq!(SidecarConfig::parse(&config.text().unwrap()).unwrap(), config);
-    assert_eq!(config.policies[0].then, Some(Mode::Capture));
+    let steps: Vec<Mode> = config.policies[0].then.iter().map(|step| step.mode).collect();
+    assert_eq!(steps, [Mode::Restricted, Mode::Capture]);
 }
 
 #[test]
@@ -67,6 +67,9 @@ fn a_configuration_too_large_for_a_config_map_is_refused() {
 #[test]
 fn the_last_good_policy_says_what_follows_its_window() {
     let good = SidecarConfig::parse(TEXT).unwrap().policies[0].last_good().unwrap();
-    assert_eq!((good.effective.mode.value, good.effective.then), (Mode::Capture, None));
+    assert_eq!(
+        (good.effective.mode.value, good.effective.then.is_empty()),
+        (Mode::Capture, true)
+    );
     assert_eq!(good.effective.mode.from_words(), ["last good MailPolicy/default"]);
 }

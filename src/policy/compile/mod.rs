@@ -238,7 +238,8 @@ impl Namespace<'_> {
             });
             Sourced::new(senders, Source::SendingAccount(name))
         };
-        let (mode, then) = self.mode(name, terms.mode, source);
+        let asked = Sourced::new(terms.mode, source.clone());
+        let (mode, then) = self.mode(asked, &self.lifts(name));
         let recipients = self.recipients(terms, source);
         let limits = |value: &Option<Limits>| match value {
             Some(limits) => Sourced::new(limits.clone(), source.clone()),

@@ -5,49 +5,64 @@ use jiff::Timestamp;
 use super::Namespace;
 use crate::{
     api::{Mode, window::WindowPhase},
-    policy::{Meet, Source, Sourced},
+    policy::{Meet, Source, Sourced, Step, Steps},
 };
 
+/// An open window: until when it lifts the mode, and to what, as far as the guardrails let it.
+pub(super) struct Lift {
+    until: Timestamp,
+    mode: Sourced<Mode>,
+}
+
 impl Namespace<'_> {
-    /// The mode, and what follows it when an open window ends.
-    pub(super) fn mode(&self, name: &str, asked: Mode, source: &Source) -> (Sourced<Mode>, Option<(Timestamp, Mode)>) {
-        let silent = || Sourced::new(Mode::Paused, Source::Default);
-        let base = Sourced::new(asked, source.clone()).and(self.bounds.max_mode.clone().unwrap_or_else(silent));
-        let open: Vec<(Timestamp, Sourced<Mode>)> = self
-            .facts
+    /// What the open windows of a policy lift its mode to.
+    pub(super) fn lifts(&self, policy: &str) -> Vec<Lift> {
+        let Some(most) = &self.bounds.window_mode else {
+            return Vec::new();
+        };
+        let is_open = |name: &str| {
+            self.verdicts
+                .get(name)
+                .is_some_and(|verdict| verdict.phase == WindowPhase::Open)
+        };
+        self.facts
             .windows
             .iter()
-            .filter(|window| window.policy == name)
-            .filter(|window| {
-                self.verdicts
-                    .get(&window.name)
-                    .is_some_and(|v| v.phase == WindowPhase::Open)
+            .filter(|window| window.policy == policy && is_open(&window.name))
+            .map(|window| {
+                let from = [Source::MailWindow(window.name.clone())].into();
+                Lift {
+                    until: window.until,
+                    mode: Sourced {
+                        value: window.mode.meet(&most.value),
+                        from: &from | &most.from,
+                    },
+                }
             })
-            .filter_map(|window| {
-                let most = self.bounds.window_mode.clone()?;
-                let mode = Sourced::new(window.mode, Source::MailWindow(window.name.clone()));
-                let raised = Sourced {
-                    value: mode.value.meet(&most.value),
-                    from: &mode.from | &most.from,
-                };
+            .collect()
+    }
+
+    /// The mode now, and every step down to the one that stays when the last window has ended.
+    pub(super) fn mode(&self, asked: Sourced<Mode>, lifts: &[Lift]) -> (Sourced<Mode>, Steps) {
+        let silent = || Sourced::new(Mode::Paused, Source::Default);
+        let base = asked.and(self.bounds.max_mode.clone().unwrap_or_else(silent));
+        let after = |moment: Timestamp| {
+            lifts
+                .iter()
                 // A window below the base changes nothing.
-                (raised.value > base.value).then_some((window.until, raised))
-            })
-            .collect();
-        let raised_after = |moment: Timestamp| {
-            open.iter()
-                .filter(|(until, _)| *until > moment)
-                .map(|(_, mode)| mode)
+                .filter(|lift| lift.until > moment && lift.mode.value > base.value)
+                .map(|lift| &lift.mode)
                 .max_by_key(|mode| mode.value)
                 .unwrap_or(&base)
         };
-        let mode = raised_after(self.facts.now).clone();
-        let mut ends: Vec<Timestamp> = open.iter().map(|(until, _)| *until).collect();
+        let mode = after(self.facts.now).clone();
+        let mut ends: Vec<Timestamp> = lifts.iter().map(|lift| lift.until).collect();
         ends.sort_unstable();
-        let then = ends
-            .into_iter()
-            .map(|end| (end, raised_after(end).value))
-            .find(|(_, then)| *then < mode.value);
+        let then = ends.into_iter().map(|from| Step {
+            from,
+            mode: after(from).value,
+        });
+        let then = Steps::falling(mode.value, then);
         (mode, then)
     }
 }

@@ -141,6 +141,16 @@ impl Scene {
     }
 }
 
+/// What follows the mode of a policy.
+fn then(policy: &CompiledPolicy) -> Vec<(Timestamp, Mode)> {
+    policy
+        .effective
+        .then
+        .iter()
+        .map(|step| (step.from, step.mode))
+        .collect()
+}
+
 fn from(sourced: &Sourced<impl Sized>) -> Vec<String> {
     sourced.from_words()
 }
@@ -426,25 +436,35 @@ fn a_window_lifts_the_mode_as_far_as_every_guardrail_lets_it() {
 fn an_open_window_foretells_its_end_and_a_scheduled_one_nothing() {
     let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
     let scene = scene(&[bound], &[json!({"mode": "Capture"})]);
+    let at = |second| Timestamp::from_second(second).unwrap();
     let open = scene.clone().with_window(Mode::Live, 900, 1100).compile();
-    let end = Timestamp::from_second(1100).unwrap();
     assert_eq!(
-        (open.policies[0].effective.then, open.next_change),
-        (Some((end, Mode::Capture)), Some(end))
+        (then(&open.policies[0]), open.next_change),
+        (vec![(at(1100), Mode::Capture)], Some(at(1100)))
     );
-    let scheduled = scene.clone().with_window(Mode::Live, 1050, 1100).compile();
-    let begin = Timestamp::from_second(1050).unwrap();
+    let scheduled = scene.with_window(Mode::Live, 1050, 1100).compile();
     assert_eq!(
-        (scheduled.policies[0].effective.then, scheduled.next_change),
-        (None, Some(begin))
+        (then(&scheduled.policies[0]), scheduled.next_change),
+        (vec![], Some(at(1050)))
     );
-    // Two open at once: the first change is when the higher one ends.
-    let two = scene
-        .with_window(Mode::Simulate, 900, 1300)
+}
+
+#[test]
+fn of_several_open_windows_every_end_is_foretold_down_to_the_base() {
+    let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
+    let policy = scene(&[bound], &[json!({"mode": "Paused"})])
+        .with_window(Mode::Restricted, 900, 1300)
         .with_window(Mode::Live, 950, 1100)
+        // Ends first, and lower: its end changes nothing.
+        .with_window(Mode::Simulate, 950, 1050)
         .first();
-    assert_eq!(two.effective.mode.value, Mode::Live);
-    assert_eq!(two.effective.then, Some((end, Mode::Simulate)));
+    let at = |second| Timestamp::from_second(second).unwrap();
+    assert_eq!(policy.effective.mode.value, Mode::Live);
+    assert_eq!(then(&policy), [(at(1100), Mode::Restricted), (at(1300), Mode::Paused)]);
+    assert_eq!(
+        policy.effective.values()[0].value,
+        "Live until 1970-01-01T00:18:20Z, then Restricted until 1970-01-01T00:21:40Z, then Paused"
+    );
 }
 
 #[test]
@@ -456,10 +476,7 @@ fn a_hold_and_a_deletion_beat_every_mode_and_every_window() {
         policy: "a".to_owned(),
     });
     let policy = held.first();
-    assert_eq!(
-        (policy.effective.mode.value, policy.effective.then),
-        (Mode::Paused, None)
-    );
+    assert_eq!((policy.effective.mode.value, then(&policy)), (Mode::Paused, vec![]));
     assert_eq!(from(&policy.effective.mode), ["MailHold/h"]);
     let mut deleted = scene(&[bound], &[json!({"mode": "Live"})]);
     deleted.deleting = true;
@@ -692,9 +709,12 @@ proptest! {
                 prop_assert!(mode <= most || terms.max_mode.is_none());
             }
         }
-        if let Some((_, then)) = scene.first().effective.then {
-            prop_assert!(then < mode, "what follows a window is lower");
-        }
+        // What follows goes down, and ends where the policy would be without windows.
+        let then: Vec<Mode> = then(&scene.first()).into_iter().map(|(_, mode)| mode).collect();
+        let stair: Vec<Mode> = std::iter::once(mode).chain(then).collect();
+        prop_assert!(stair.is_sorted_by(|one, two| one > two), "{stair:?}");
+        let without = Scene { windows: Vec::new(), ..scene.clone() };
+        prop_assert_eq!(stair.last(), Some(&without.mode()));
     }
 
     #[test]
