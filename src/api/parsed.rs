@@ -10,6 +10,8 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
+use super::address::redact;
+
 /// An object of kind `K`, or what could be read of one that is not (written under another version of its definition,
 /// say), so that one unreadable object does not end the watch of all others.
 ///
@@ -30,7 +32,7 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
     /// Its `spec` as it is stored.
     pub spec: Value,
-    /// What could not be read, and where.
+    /// What could not be read, and where; without the local part of any address.
     pub error: String,
 }
 
@@ -69,7 +71,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
                 Ok(Self::Unreadable(Box::new(Unreadable {
                     metadata,
                     spec,
-                    error: error.to_string(),
+                    error: redact(&error.to_string()),
                 })))
             }
         }
@@ -173,5 +175,19 @@ mod tests {
         assert_eq!(parsed.meta().name.as_deref(), Some("a"));
         assert_eq!(unreadable.spec["namespaceSelector"], json!({}));
         assert!(unreadable.error.contains("Everything"), "{}", unreadable.error);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_addresses() {
+        let parsed: Parsed<MailGuardrail> = serde_json::from_value(json!({
+            "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailGuardrail", "metadata": {"name": "a"},
+            "spec": {"senders": "jo.doe@example.com"},
+        }))
+        .unwrap();
+        let Parsed::Unreadable(unreadable) = &parsed else {
+            panic!("read {parsed:?}")
+        };
+        assert!(unreadable.error.contains("@example.com"), "{}", unreadable.error);
+        assert!(!unreadable.error.contains("jo.doe"), "{}", unreadable.error);
     }
 }

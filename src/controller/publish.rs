@@ -1,7 +1,7 @@
 //! Writes a namespace's configuration: one at a time, and only what differs.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +18,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
 
 use super::{
     context::Context,
@@ -27,13 +28,13 @@ use super::{
     world::{Key, Shelf},
 };
 use crate::{
-    api::{MANAGER, Parsed, SendingAccountSpec},
+    api::{MANAGER, MailPolicySpec, Parsed, SendingAccountSpec},
     clock,
     metrics::OfKind,
     policy::{
-        CompiledNamespace, SidecarConfig, compile,
-        compile::LastGood,
-        config::{ConfigAccount, SesFacts, render},
+        CompiledNamespace, compile,
+        config::{ConfigAccount, ConfigError, SesFacts, TEXT_MAX, render},
+        last_accepted::{self, SealKey},
         suppressions::{Entries, HashKey},
     },
     ses::name::SetName,
@@ -41,7 +42,7 @@ use crate::{
 
 /// Writes configurations.
 pub struct Publisher {
-    /// From which each namespace's hash key is derived.
+    /// From which each namespace's keys are derived.
     master_key: Vec<u8>,
     turns: Mutex<HashMap<String, Arc<Turn>>>,
     /// By object: the names of what is written differ.
@@ -105,6 +106,11 @@ impl Publisher {
             turns: Mutex::default(),
             writings: Mutex::default(),
         }
+    }
+
+    /// The key of the seal on what is kept of a namespace's policies.
+    fn seal_key(&self, namespace: &str) -> SealKey {
+        SealKey::for_namespace(&self.master_key, namespace)
     }
 
     fn turn(&self, namespace: &str) -> Arc<Turn> {
@@ -171,7 +177,11 @@ impl Publisher {
             revision,
             |policy| ses_facts(context, namespace, policy, account.as_ref().map(|(_, spec)| spec)),
         );
-        let config = objects::sidecar_config(namespace, config.text()?, &compiled.guardrails);
+        let config = config.text()?;
+        let accepted = last_accepted::text(&compiled.policies, &self.seal_key(namespace)).map_err(ConfigError::from)?;
+        // Both in one object, so that one write tells of both. Where they do not fit, the configuration comes first.
+        let accepted = accepted.filter(|accepted| config.len() + accepted.len() <= TEXT_MAX);
+        let config = objects::sidecar_config(namespace, config, accepted, &compiled.guardrails);
         written |= self.apply(context, &context.world.sidecar_configs, &config).await?;
         Ok(Published {
             written,
@@ -307,31 +317,29 @@ pub async fn compiled(context: &Context, namespace: &str, policy: Option<&str>) 
             .scene(namespace, policy, last_good, context.clock(), clock::now());
         compile(&scene.facts())
     };
-    let first = compiled(HashMap::new());
+    let first = compiled(BTreeMap::new());
     if first.policies.iter().all(|policy| policy.errors.is_empty()) {
         return Ok(first);
     }
     Ok(compiled(last_good(context, namespace).await?))
 }
 
-/// What is published now, by policy.
-async fn last_good(context: &Context, namespace: &str) -> Result<HashMap<String, LastGood>, Error> {
+/// The specs that were accepted last, by policy, as they are kept beside the configuration.
+async fn last_good(context: &Context, namespace: &str) -> Result<BTreeMap<String, MailPolicySpec>, Error> {
     let configs: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
-    let Some(config) = configs.get_opt(objects::SIDECAR_CONFIG).await? else {
-        return Ok(HashMap::new());
+    let data = configs
+        .get_opt(objects::SIDECAR_CONFIG)
+        .await?
+        .and_then(|config| config.data);
+    let Some(text) = data.and_then(|mut data| data.remove(objects::LAST_ACCEPTED_KEY)) else {
+        return Ok(BTreeMap::new());
     };
-    let text = config
-        .data
-        .and_then(|mut data| data.remove(objects::SIDECAR_KEY))
-        .unwrap_or_default();
-    // What cannot be read is no last good one: then nothing may leave.
-    let policies = SidecarConfig::parse(&text)
-        .map(|config| config.policies)
-        .unwrap_or_default();
-    Ok(policies
-        .into_iter()
-        .filter_map(|policy| Some((policy.name.clone(), policy.last_good()?)))
-        .collect())
+    let read = last_accepted::read(&text, &context.publisher.seal_key(namespace));
+    // What is not taken is no last good one: then nothing may leave.
+    Ok(read.unwrap_or_else(|error| {
+        warn!(namespace, %error, "policies that cannot be compiled have no last good one and are Paused");
+        BTreeMap::new()
+    }))
 }
 
 /// The account in use.

@@ -9,6 +9,8 @@ pub mod compile;
 pub mod config;
 pub mod effective;
 pub mod hold;
+mod keyed;
+pub mod last_accepted;
 pub mod limits;
 pub mod meet;
 pub mod other;

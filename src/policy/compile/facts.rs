@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     api::{MailGuardrailSpec, MailPolicySpec, SendingAccountSpec, account::Quota},
     policy::{
-        Effective, Hold,
-        terms::MatchTerms,
+        Hold,
         windows::{Clock, WindowFacts},
     },
 };
@@ -62,19 +62,19 @@ pub enum AccountFacts<'a> {
 pub struct PolicyFacts<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Its spec, or why it cannot be read.
-    pub spec: Result<&'a MailPolicySpec, &'a str>,
+    /// Its spec, as far as it can be read.
+    pub spec: Result<&'a MailPolicySpec, UnreadSpec<'a>>,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// What was published of it before, for when its spec cannot be compiled.
-    pub last_good: Option<LastGood>,
+    /// The spec that was accepted last, for when the present one cannot be compiled.
+    pub last_good: Option<&'a MailPolicySpec>,
 }
 
-/// What was published of a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastGood {
-    /// Which messages it is for.
-    pub matching: Option<MatchTerms>,
-    /// What it may do.
-    pub effective: Effective,
+/// A spec that its own kind cannot read.
+#[derive(Clone, Copy, Debug)]
+pub struct UnreadSpec<'a> {
+    /// What cannot be read; without addresses.
+    pub error: &'a str,
+    /// The spec as it is stored.
+    pub stored: &'a Value,
 }

@@ -12,19 +12,22 @@ use std::{
 
 use jiff::Timestamp;
 
-use self::account::{Account, quota_limits, read_guardrails, resolve_account};
 pub use self::{
     account::Closed,
     clamp::Clamp,
-    facts::{AccountFacts, GuardrailFacts, LastGood, NamespaceFacts, PolicyFacts},
+    facts::{AccountFacts, GuardrailFacts, NamespaceFacts, PolicyFacts, UnreadSpec},
+};
+use self::{
+    account::{Account, quota_limits, read_guardrails, resolve_account},
+    mode::Lift,
 };
 use super::{
     Bounds, Effective, Limits, Other, Source, Sourced,
-    terms::{MatchTerms, PolicyTerms, SetTerms, SpecError},
+    terms::{Matching, PolicyTerms, SetTerms, SpecError},
     windows::{self, Verdict},
 };
 use crate::api::{
-    AddressSet, Mode,
+    AddressSet, MailPolicySpec, Mode,
     account::Quota,
     guardrail::Enforcement,
     policy::{DeletionPolicy, SuppressionOptions},
@@ -54,14 +57,16 @@ pub struct CompiledNamespace {
 }
 
 /// What the mail of one policy may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CompiledPolicy {
     /// Its name.
     pub name: String,
     /// What of its spec cannot be compiled; then `effective` is the last good one met with the bounds, or closed.
     pub errors: Vec<SpecError>,
+    /// The spec in force: the present one, else the one that was accepted last.
+    pub accepted: Option<MailPolicySpec>,
     /// Which messages it is for.
-    pub matching: Option<MatchTerms>,
+    pub matching: Matching,
     /// What they may do.
     pub effective: Effective,
     /// Where a bound made the policy's wish smaller.
@@ -87,7 +92,7 @@ pub fn compile(facts: &NamespaceFacts<'_>) -> CompiledNamespace {
         facts.clock,
         facts.now,
     );
-    let mut namespace = Namespace {
+    let namespace = Namespace {
         facts,
         bounds: &bounds,
         account: account.as_ref().ok(),
@@ -140,24 +145,34 @@ impl Namespace<'_> {
         }
     }
 
-    fn policy(&mut self, facts: &PolicyFacts<'_>) -> CompiledPolicy {
-        let unreadable = |error: &str| {
+    fn policy(&self, facts: &PolicyFacts<'_>) -> CompiledPolicy {
+        let unread = |unread: UnreadSpec<'_>| {
             vec![SpecError {
                 field: "spec".to_owned(),
-                message: error.to_owned(),
+                message: unread.error.to_owned(),
             }]
         };
-        let compiled = match facts.spec.map_err(unreadable).and_then(PolicyTerms::read) {
-            Ok(terms) => self.accepted(facts.name, terms),
+        let read = |spec| PolicyTerms::read(spec).map(|terms| (spec, terms));
+        let compiled = match facts.spec.map_err(unread).and_then(read) {
+            Ok((spec, terms)) => {
+                let source = Source::MailPolicy(facts.name.to_owned());
+                self.accepted(facts.name, spec, terms, &source, &self.lifts(facts.name))
+            }
             Err(errors) => self.not_accepted(facts, errors),
         };
         self.closed_where_it_must_be(facts, compiled)
     }
 
-    fn accepted(&self, name: &str, terms: PolicyTerms) -> CompiledPolicy {
-        let source = Source::MailPolicy(name.to_owned());
+    fn accepted(
+        &self,
+        name: &str,
+        spec: &MailPolicySpec,
+        terms: PolicyTerms,
+        source: &Source,
+        lifts: &[Lift],
+    ) -> CompiledPolicy {
         let mut clamps = Vec::new();
-        let effective = self.effective(name, &terms, &source);
+        let effective = self.effective(&terms, source, lifts);
         clamp::note(&mut clamps, "mode", &terms.mode, &effective.mode, ToString::to_string);
         if let Some(allowed) = &terms.allowed {
             clamp::note(&mut clamps, "allowed", allowed, &effective.allowed, AddressSet::summary);
@@ -172,11 +187,12 @@ impl Namespace<'_> {
             deletion,
             ..
         } = terms;
-        let deletion = deletion.map(|deletion| Sourced::new(deletion, source));
+        let deletion = deletion.map(|deletion| Sourced::new(deletion, source.clone()));
         let retain = || Sourced::new(DeletionPolicy::Retain, Source::Default);
         CompiledPolicy {
             name: name.to_owned(),
             errors: Vec::new(),
+            accepted: Some(spec.clone()),
             matching,
             effective,
             set: Some(clamp::set(self.bounds, set, &mut clamps)),
@@ -188,29 +204,38 @@ impl Namespace<'_> {
         }
     }
 
-    /// The last good one, met with the bounds of now.
+    /// The last good one within the bounds of now, all of it; without one, nothing. No window lifts it: what a window was
+    /// meant to lift is not known.
     fn not_accepted(&self, facts: &PolicyFacts<'_>, errors: Vec<SpecError>) -> CompiledPolicy {
-        let (matching, effective) = match &facts.last_good {
-            None => (None, Effective::closed(&Source::Closed)),
-            Some(LastGood { matching, effective }) => {
-                let most = self
-                    .bounds
-                    .max_mode
-                    .clone()
-                    .unwrap_or_else(|| Sourced::new(Mode::Paused, Source::Default));
-                (matching.clone(), self.bounded(effective.clone()).at_most_of(most))
-            }
+        let last_good = facts
+            .last_good
+            .and_then(|spec| Some((spec, PolicyTerms::read(spec).ok()?)));
+        // What the spec says cannot be read: SES keeps what it has, and what cannot be undone is not done.
+        let deletion = Sourced::new(DeletionPolicy::Retain, Source::Closed);
+        let Some((spec, terms)) = last_good else {
+            return CompiledPolicy {
+                name: facts.name.to_owned(),
+                errors,
+                accepted: None,
+                matching: match facts.spec {
+                    Ok(spec) => Matching::of(spec.match_.as_ref()),
+                    Err(unread) => Matching::of_stored(unread.stored),
+                },
+                effective: Effective::closed(&Source::Closed),
+                clamps: Vec::new(),
+                set: None,
+                suppression: None,
+                deletion,
+            };
         };
+        let source = Source::LastGood(facts.name.to_owned());
         CompiledPolicy {
-            name: facts.name.to_owned(),
             errors,
-            matching,
-            effective,
             clamps: Vec::new(),
             set: None,
             suppression: None,
-            // What the spec says cannot be read: what cannot be undone is not done.
-            deletion: Sourced::new(DeletionPolicy::Retain, Source::Closed),
+            deletion,
+            ..self.accepted(facts.name, spec, terms, &source, &[])
         }
     }
 
@@ -229,7 +254,7 @@ impl Namespace<'_> {
         compiled
     }
 
-    fn effective(&self, name: &str, terms: &PolicyTerms, source: &Source) -> Effective {
+    fn effective(&self, terms: &PolicyTerms, source: &Source, lifts: &[Lift]) -> Effective {
         let said = |value: &Option<AddressSet>| value.clone().map(|value| Sourced::new(value, source.clone()));
         let nobody = || Sourced::new(AddressSet::default(), Source::Default);
         let anybody_of_the_account = || {
@@ -239,7 +264,7 @@ impl Namespace<'_> {
             Sourced::new(senders, Source::SendingAccount(name))
         };
         let asked = Sourced::new(terms.mode, source.clone());
-        let (mode, then) = self.mode(asked, &self.lifts(name));
+        let (mode, then) = self.mode(asked, lifts);
         let recipients = self.recipients(terms, source);
         let limits = |value: &Option<Limits>| match value {
             Some(limits) => Sourced::new(limits.clone(), source.clone()),
@@ -287,28 +312,6 @@ impl Namespace<'_> {
         }
     }
 
-    /// A last good policy within the bounds of now; the namespace's ceilings stand beside it, not in it.
-    fn bounded(&self, mut effective: Effective) -> Effective {
-        if let Some(allowed) = self.bounds.allowed.clone() {
-            effective.allowed = effective.allowed.and(allowed);
-        }
-        if let Some(senders) = self.bounds.senders.clone() {
-            effective.senders = effective.senders.and(senders);
-        }
-        if let Some(account) = self.account {
-            let senders = Sourced::new(
-                account.senders.clone(),
-                Source::SendingAccount(account.name.value.clone()),
-            );
-            effective.senders = effective.senders.and(senders);
-        }
-        let enforce = || Sourced::new(Enforcement::Enforce, Source::Default);
-        effective.enforcement = effective
-            .enforcement
-            .and(self.bounds.enforcement.clone().unwrap_or_else(enforce));
-        effective
-    }
-
     /// The policy's own ceilings; where nobody has any, the account's quota. `None` where that is not known: then
     /// nothing may leave.
     fn recipients(&self, terms: &PolicyTerms, source: &Source) -> Option<Sourced<Limits>> {
@@ -321,14 +324,6 @@ impl Namespace<'_> {
         let account = self.account?;
         let limits = quota_limits(account.quota?)?;
         Some(Sourced::new(limits, Source::SendingAccount(account.name.value.clone())))
-    }
-}
-
-impl Effective {
-    fn at_most_of(self, most: Sourced<Mode>) -> Self {
-        let Sourced { value, from } = most;
-        from.into_iter()
-            .fold(self, |effective, source| effective.at_most(value, source))
     }
 }
 

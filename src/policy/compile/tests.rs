@@ -24,7 +24,9 @@ struct Scene {
     accounts: Vec<(String, Option<SendingAccountSpec>)>,
     quota: Option<Quota>,
     policies: Vec<(String, Result<MailPolicySpec, String>)>,
-    last_good: Option<LastGood>,
+    last_good: Option<MailPolicySpec>,
+    /// What is stored of policies that cannot be read.
+    stored: Value,
     deleting: bool,
     windows: Vec<WindowFacts>,
     holds: Vec<Hold>,
@@ -66,6 +68,7 @@ fn scene(guardrails: &[Value], policies: &[Value]) -> Scene {
             })
             .collect(),
         last_good: None,
+        stored: Value::Null,
         deleting: false,
         windows: Vec::new(),
         holds: Vec::new(),
@@ -104,9 +107,12 @@ impl Scene {
                 .iter()
                 .map(|(name, spec)| PolicyFacts {
                     name,
-                    spec: spec.as_ref().map_err(String::as_str),
+                    spec: spec.as_ref().map_err(|error| UnreadSpec {
+                        error,
+                        stored: &self.stored,
+                    }),
                     deleting: self.deleting,
-                    last_good: self.last_good.clone(),
+                    last_good: self.last_good.as_ref(),
                 })
                 .collect(),
             windows: self.windows.clone(),
@@ -363,31 +369,29 @@ fn each_way_of_having_no_account_closes_the_namespace_and_has_its_word() {
     assert_eq!(nonsense.reason(), "GuardrailUnreadable");
 }
 
+/// A policy whose present spec cannot be compiled, and the one that was accepted last.
+fn gone_bad(guardrails: &[Value], last_good: Value) -> Scene {
+    let mut scene = scene(guardrails, &[json!({"mode": "Live", "allowedDomains": ["co.jp"]})]);
+    scene.last_good = Some(serde_json::from_value(last_good).unwrap());
+    scene
+}
+
 #[test]
 fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bounds_of_now() {
     let wide = guardrail(json!({"maxMode": "Live", "ceilings": {"recipients": ["5/s"]}}));
-    let good = scene(
-        &[wide.clone()],
-        &[json!({"mode": "Live", "senders": ["a@example.com"]})],
-    );
-    let config = crate::policy::config::render("n", &good.compile(), None, String::new(), |_| {
-        crate::policy::config::SesFacts {
-            configuration_set: "set".to_owned(),
-            tenant: None,
-            programmed: true,
-        }
-    });
-    let mut bad = scene(&[wide], &[json!({"mode": "Live", "allowedDomains": ["co.jp"]})]);
-    assert_eq!(bad.mode(), Mode::Paused);
-    assert_eq!(bad.first().errors[0].field, "spec.allowedDomains[0]");
-
-    bad.last_good = config.policies[0].last_good();
+    let mut bad = gone_bad(&[wide], json!({"mode": "Live", "senders": ["a@example.com"]}));
     let policy = bad.first();
+    assert_eq!(policy.errors[0].field, "spec.allowedDomains[0]");
     assert_eq!((policy.effective.mode.value, policy.set), (Mode::Live, None));
+    assert_eq!(
+        from(&policy.effective.mode),
+        ["MailGuardrail/a", "last good MailPolicy/a"]
+    );
     assert_eq!(
         policy.effective.senders.value.summary(),
         "1 mailbox pattern at example.com"
     );
+    assert_eq!(policy.accepted, bad.last_good);
 
     bad.guardrails.push((
         "b".to_owned(),
@@ -396,6 +400,82 @@ fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bo
     let policy = bad.first();
     assert_eq!(policy.effective.mode.value, Mode::Capture);
     assert!(policy.effective.senders.value.is_empty());
+
+    bad.last_good = None;
+    assert_eq!(bad.mode(), Mode::Paused);
+    assert_eq!(bad.first().accepted, None);
+}
+
+#[test]
+fn a_last_good_policy_is_what_it_was_again_once_bounds_that_were_narrow_for_a_while_are_wide() {
+    let wide = guardrail(json!({"maxMode": "Live"}));
+    let mut bad = gone_bad(&[], json!({"mode": "Live"}));
+    let while_unguarded = bad.first();
+    assert_eq!(while_unguarded.effective.mode.value, Mode::Paused);
+    // What is kept is what was accepted, not what was in force.
+    bad.last_good = while_unguarded.accepted;
+    bad.guardrails = scene(&[wide], &[]).guardrails;
+    assert_eq!(bad.mode(), Mode::Live);
+}
+
+#[test]
+fn a_last_good_policy_that_leant_on_ceilings_that_are_gone_gets_the_accounts_quota_and_without_one_is_paused() {
+    let mut bad = gone_bad(&[guardrail(json!({"maxMode": "Live"}))], json!({"mode": "Live"}));
+    assert_eq!(bad.first().effective.recipients.value.to_string(), "14/s, 50000/d");
+    bad.quota = None;
+    assert_eq!(bad.mode(), Mode::Paused);
+}
+
+#[test]
+fn no_window_lifts_a_last_good_policy() {
+    let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
+    let bad = gone_bad(&[bound], json!({"mode": "Capture"})).with_window(Mode::Live, 900, 1100);
+    assert_eq!((bad.mode(), then(&bad.first())), (Mode::Capture, vec![]));
+}
+
+#[test]
+fn a_last_good_policy_that_cannot_be_read_any_more_is_none() {
+    let bad = gone_bad(
+        &[guardrail(json!({"maxMode": "Live"}))],
+        json!({"mode": "Live", "senders": ["co.jp"]}),
+    );
+    assert_eq!(bad.mode(), Mode::Paused);
+}
+
+#[test]
+fn a_policy_without_a_last_good_one_has_the_messages_of_its_match_or_none() {
+    let bound = guardrail(json!({"maxMode": "Live"}));
+    let matching = |spec: Value| scene(&[bound.clone()], &[spec]).first().matching;
+    let bad = |match_: Value| json!({"mode": "Live", "allowedDomains": ["co.jp"], "match": match_});
+    let readable = matching(bad(json!({"senders": ["a@example.com"]})));
+    assert!(matches!(readable, Matching::Only(_)), "{readable:?}");
+    let unreadable = matching(bad(json!({"senders": ["jo@co..jp"]})));
+    assert!(
+        matches!(&unreadable, Matching::Nothing(why) if why.contains("spec.match.senders[0]") && !why.contains("jo")),
+        "{unreadable:?}"
+    );
+    assert_eq!(
+        matching(json!({"mode": "Live", "allowedDomains": ["co.jp"]})),
+        Matching::Rest
+    );
+}
+
+#[test]
+fn a_policy_that_its_kind_cannot_read_has_the_messages_of_its_match_or_none() {
+    let mut scene = scene(
+        &[guardrail(json!({"maxMode": "Live"}))],
+        &[json!({"mode": "Everything"})],
+    );
+    scene.stored = json!({"match": {"senders": ["a@example.com"]}});
+    assert!(matches!(scene.first().matching, Matching::Only(_)));
+    scene.stored = json!({"match": {"senders": "jo@example.com"}});
+    let matching = scene.first().matching;
+    assert!(
+        matches!(&matching, Matching::Nothing(why) if !why.contains("jo@")),
+        "{matching:?}"
+    );
+    scene.stored = json!({});
+    assert_eq!(scene.first().matching, Matching::Rest);
 }
 
 // Windows, holds, deletion, clock.
