@@ -32,6 +32,8 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
     /// Its `spec` as it is stored.
     pub spec: Value,
+    /// Its `status` as it is stored.
+    pub status: Value,
     /// What could not be read, and where; without the local part of any address.
     pub error: String,
 }
@@ -53,6 +55,8 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
             metadata: ObjectMeta,
             #[serde(default)]
             spec: Value,
+            #[serde(default)]
+            status: Value,
         }
         // As text, of which only what is read becomes values; the API server's answers are lists and events whose parts
         // serde hands on as they are.
@@ -67,10 +71,12 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
         match K::deserialize(&value) {
             Ok(object) => Ok(Self::Readable(object)),
             Err(error) => {
-                let Envelope { metadata, spec } = Envelope::deserialize(value).map_err(serde::de::Error::custom)?;
+                let Envelope { metadata, spec, status } =
+                    Envelope::deserialize(value).map_err(serde::de::Error::custom)?;
                 Ok(Self::Unreadable(Box::new(Unreadable {
                     metadata,
                     spec,
+                    status,
                     error: redact(&error.to_string()),
                 })))
             }

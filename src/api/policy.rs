@@ -447,6 +447,9 @@ pub struct SesStatus {
     /// The sending switch as it was last intended; written before SES is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended_sending: Option<bool>,
+    /// Whether somebody else switched sending off in SES, which is respected until it is switched on there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "pausedInSES")]
+    pub paused_in_ses: bool,
     /// What was applied: a hash for each group of options and each event destination.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub applied: BTreeMap<String, String>,

@@ -55,22 +55,29 @@ pub fn reconcile(
     async move {
         let key = Key::of(&*account);
         let Parsed::Readable(object) = &*account else {
-            context.accounts.remove(&key.name);
+            // Its connection is kept: what may not send any more must be stopped by it.
             if account.meta().deletion_timestamp.is_some() && Users::of(&context.world, &key.name).is_empty() {
                 FINALIZER.remove(&context, &metadata(&context), &*account).await?;
             }
             return Ok(Action::await_change());
         };
         let leaves = object.metadata.deletion_timestamp.is_some();
-        if leaves {
-            if leave(&context, &key, object).await? {
-                return Ok(Action::requeue(LOOK_AGAIN));
+        let users = leaves.then(|| Users::of(&context.world, &key.name));
+        match &users {
+            None => {
+                FINALIZER.add(&context, &metadata(&context), object).await?;
             }
-        } else {
-            FINALIZER.add(&context, &metadata(&context), object).await?;
+            Some(users) if users.is_empty() => {
+                FINALIZER.remove(&context, &metadata(&context), object).await?;
+                context.accounts.remove(&key.name);
+                return Ok(Action::await_change());
+            }
+            Some(_) => {}
         }
+        let in_use = users.as_ref().map(in_use);
         let again = |due: Duration| Action::requeue(if leaves { LOOK_AGAIN.min(due) } else { due });
         if let Some(due) = observed_and_due_in(&context, &key, object) {
+            say_in_use(&context, object, in_use).await?;
             return Ok(again(due));
         }
         let observed = observe(&context, &key, object).await;
@@ -84,6 +91,7 @@ pub fn reconcile(
                 .for_each(|policy| context.queues.policies.push(policy));
         }
         let findings = conditions(object, observed.as_ref());
+        let findings = findings.into_iter().chain(in_use).collect();
         let status = build_status(object, observed.as_ref().ok(), findings);
         write_status(&context, object, &status).await?;
         let observed = observed?;
@@ -97,25 +105,23 @@ fn metadata(context: &Context) -> Api<PartialObjectMeta<SendingAccount>> {
     Api::all(context.client.clone())
 }
 
-/// The account is to go: lets it go once nobody uses it. `false` where it stays and was not reached yet since the
-/// operator began, so that its users cannot be settled either.
-async fn leave(context: &Context, key: &Key, object: &SendingAccount) -> Result<bool, Error> {
-    let users = Users::of(&context.world, &key.name);
-    if users.is_empty() {
-        FINALIZER.remove(context, &metadata(context), object).await?;
-        context.accounts.remove(&key.name);
-        return Ok(true);
-    }
-    let before = object.status.clone().unwrap_or_default();
-    let in_use = Finding::yes(kind::IN_USE, "StillNamed", users.message());
-    let now = Time(clock::now());
-    let status = SendingAccountStatus {
-        conditions: put(&before.conditions, in_use, object.metadata.generation, &now),
-        ..before
+/// Between two looks at SES the status of an account that is to go still says who uses it.
+async fn say_in_use(context: &Context, object: &SendingAccount, in_use: Option<Finding>) -> Result<(), Error> {
+    let Some(in_use) = in_use else {
+        return Ok(());
     };
-    write_status(context, object, &status).await?;
-    let account = context.accounts.get(&key.name);
-    Ok(account.is_some_and(|account| account.inventory().is_some()))
+    let before = object.status.clone().unwrap_or_default();
+    let conditions = put(
+        &before.conditions,
+        in_use,
+        object.metadata.generation,
+        &Time(clock::now()),
+    );
+    write_status(context, object, &SendingAccountStatus { conditions, ..before }).await
+}
+
+fn in_use(users: &Users) -> Finding {
+    Finding::yes(kind::IN_USE, "StillNamed", users.message())
 }
 
 /// What a look at SES depends on: as long as it stays, a look stands until the next is due.
@@ -214,10 +220,9 @@ fn concern(context: &Context, account: &Account, first: bool) {
             continue;
         };
         let status = policy.readable().and_then(|policy| policy.status.as_ref());
-        let named = status.is_none_or(|status| status.account.as_ref().is_none_or(|name| *name == account.name));
         let made_here = status.is_some_and(|status| status.ses.as_ref().is_some_and(|ses| ses.account == account.name));
         let differs = made_here && status.is_some_and(|status| differs(account, status));
-        if (first && (named || made_here)) || differs {
+        if first || differs {
             context.queues.policies.push(key);
         }
     }

@@ -103,6 +103,10 @@ impl Account {
                 )
             }
         };
+        // What stands in SES does not change with our wishes; another isolation lists more.
+        let inventory = before
+            .filter(|before| self::connection(&before.spec) == connection && before.spec.isolation == spec.isolation)
+            .and_then(Self::inventory);
         let plans = plans_at_work(spec);
         let (admission, turns) = match before {
             Some(before) if plans_at_work(&before.spec) == plans => {
@@ -128,7 +132,7 @@ impl Account {
             admission,
             turns,
             arns,
-            inventory: RwLock::default(),
+            inventory: RwLock::new(inventory),
             tenants: Tenants::default(),
             fresh: Mutex::default(),
             observed: Mutex::default(),

@@ -1,24 +1,25 @@
 //! What every reconciliation shares.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use kube::Client;
+use tokio_util::task::TaskTracker;
 
 use super::{
     accounts::Accounts,
     events::Events,
     feed::Queues,
     latest::Latest,
+    programmed::{Left, Programmed, Registry},
     publish::Publisher,
     skew::ClockTrust,
     world::{Key, World},
 };
 use crate::{
-    api::{MailPolicy, MailPolicyStatus},
     metrics::{Drift, Metrics},
     policy::windows::Clock,
     ses::plan::Plan,
@@ -43,12 +44,15 @@ pub struct Context {
     /// Whether windows may open.
     pub clock: ClockTrust,
     /// Policies written and not seen again yet.
-    pub written: Latest<MailPolicy>,
+    pub written: Latest,
     /// Between two listings of an account.
     pub list_every: Duration,
+    /// Everything that may write: the lease is given up once all of it has ended.
+    pub tasks: TaskTracker,
     /// Suppressions whose entries on SES's lists must be read, not remembered.
     pub lists_in_doubt: Doubts,
-    programmed: RwLock<HashMap<Key, bool>>,
+    /// As what SES stands for each policy.
+    pub programmed: Registry,
     doubted: Doubts,
 }
 
@@ -84,6 +88,7 @@ impl Context {
         metrics: Arc<Metrics>,
         instance: &str,
         list_every: Duration,
+        tasks: TaskTracker,
     ) -> Self {
         Self {
             events: Events::new(client.clone(), instance),
@@ -96,7 +101,8 @@ impl Context {
             clock: ClockTrust::default(),
             written: Latest::default(),
             list_every,
-            programmed: RwLock::default(),
+            tasks,
+            programmed: Registry::default(),
             doubted: Doubts::default(),
             lists_in_doubt: Doubts::default(),
         }
@@ -116,37 +122,24 @@ impl Context {
         self.clock.get()
     }
 
-    /// Whether SES stands so that mail of the policy may be sent: as this run left it, else as its status says.
+    /// As what SES stood when the policy was last programmed: as this run left it, else as its status says.
     #[must_use]
-    pub fn is_programmed(&self, policy: &Key) -> bool {
-        let known = self
-            .programmed
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(policy)
-            .copied();
-        known.unwrap_or_else(|| {
-            let object = self.world.policies.get(policy);
-            let status = object.as_ref().and_then(|policy| policy.readable()?.status.as_ref());
-            status.is_some_and(was_programmed)
-        })
-    }
-
-    /// Notes whether SES stands so that mail of the policy may be sent.
-    pub fn note_programmed(&self, policy: &Key, programmed: bool) {
-        self.programmed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(policy.clone(), programmed);
+    pub fn programmed(&self, policy: &Key) -> Option<Programmed> {
+        match self.programmed.get(policy) {
+            Some(Left::Programmed(programmed)) => Some(programmed),
+            Some(Left::Stopped) => None,
+            None => {
+                let object = self.world.policies.get(policy)?;
+                let status = object.readable()?.status.as_ref()?;
+                Programmed::from_status(status.ses.as_ref()?, status.mode)
+            }
+        }
     }
 
     /// The policy is gone.
     pub fn forget_policy(&self, policy: &Key) {
         self.written.forget(policy);
-        self.programmed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(policy);
+        self.programmed.forget(policy);
         self.doubted.remove(policy);
         self.accounts
             .all()
@@ -169,12 +162,4 @@ impl Context {
     pub fn settle(&self, policy: &Key) {
         self.doubted.remove(policy);
     }
-}
-
-/// The set was left switched on, with all that belongs to it.
-fn was_programmed(status: &MailPolicyStatus) -> bool {
-    status
-        .ses
-        .as_ref()
-        .is_some_and(|ses| ses.applied.get("sending").is_some_and(|word| word == "on"))
 }

@@ -39,7 +39,8 @@ pub async fn run<K>(
         let failures = Arc::clone(&counted);
         // A task of its own: kube's applier looks at all that is at work whenever any of it gets on. It ends with this
         // future, as it must where the lease is lost.
-        let task = tokio::spawn(async move {
+        let tasks = context.tasks.clone();
+        let task = tasks.spawn(async move {
             let (key, began) = (Key::of(&*object), clock::monotonic());
             let result = reconcile(object, Arc::clone(&context)).await;
             let outcome = result.as_ref().map_or_else(Error::reason, |_| "ok");

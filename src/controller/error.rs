@@ -94,6 +94,12 @@ pub fn is_terminating(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains("being terminated"))
 }
 
+/// Whether the object was made immutable, so that only making it anew changes it.
+#[must_use]
+pub fn is_immutable(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422 && status.message.contains("immutable"))
+}
+
 /// "Not found" is an answer.
 #[must_use]
 pub fn is_not_found(error: &kube::Error) -> bool {

@@ -1,6 +1,11 @@
 //! From watches to stores and queues: which change concerns which objects.
 
-use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    hash::Hash,
+    sync::Arc,
+};
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -243,10 +248,17 @@ pub(super) fn guardrail_mark(guardrail: &Parsed<MailGuardrail>) -> u64 {
 
 pub(super) fn guardrail_concerns(context: &Context, key: &Key) {
     context.queues.guardrails.push(key.clone());
-    let namespaces = context.world.namespaces_under(key);
-    namespaces
-        .iter()
-        .for_each(|namespace| concern_namespace(context, namespace));
+    // Whom it bound before is not known for certain: the present configurations tell, but a watch may lag behind. Every
+    // namespace looks again, which writes nothing where nothing changed.
+    let world = &context.world;
+    let kept = world
+        .sidecar_configs
+        .keys()
+        .into_iter()
+        .chain(world.policies.keys())
+        .map(|key| key.namespace);
+    let bound: BTreeSet<String> = kept.chain(world.namespaces_under(key)).collect();
+    bound.iter().for_each(|namespace| concern_namespace(context, namespace));
     // An account in use cannot be deleted: whoever names it has changed.
     context
         .world

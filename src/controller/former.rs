@@ -7,7 +7,7 @@ use super::{
     context::Context,
     desired::owner,
     error::Error,
-    policy::{account_exists, remember_intent, removal_of},
+    policy::{LEFT_BEHIND, Policy, account_exists, removal_of},
     program::Outcome,
     tenant,
     world::Key,
@@ -54,12 +54,12 @@ pub(super) enum Former {
 /// back.
 pub(super) async fn silence(
     context: &Context,
-    key: &Key,
+    policy: &Policy<'_>,
     object: &MailPolicy,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
 ) -> Result<Former, Error> {
-    let status = object.status.clone();
+    let status = policy.status().cloned();
     let present = namespace.account.as_ref().map(|account| account.value.as_str());
     let moved = present.is_some();
     let ses = status.as_ref().and_then(|status| status.ses.as_ref());
@@ -71,18 +71,17 @@ pub(super) async fn silence(
         if account_exists(context, &ses.account) {
             return Ok(Former::Waits(Outcome::AccountWaits));
         }
-        let note = "its SendingAccount is gone: its configuration set stays in SES";
-        context.events.warning(object, "LeftInSES", note.to_owned()).await;
+        context
+            .events
+            .warning(object, "LeftInSES", LEFT_BEHIND.to_owned())
+            .await;
         return Ok(Former::Quiet(status));
     };
     let Ok(set) = SetName::parse(&ses.configuration_set) else {
         return Ok(Former::Quiet(status));
     };
-    context.note_programmed(key, false);
-    context.publisher.publish(context, &key.namespace).await?;
-    remember_intent(context, object, false).await?;
     let retirement = Retirement {
-        key,
+        key: policy.key(),
         uid: object.metadata.uid.as_deref().unwrap_or_default(),
         set: &set,
         removal: if moved { removal_of(compiled) } else { Removal::Retain },
@@ -96,6 +95,7 @@ pub(super) async fn silence(
         Err(error) => Ok(Former::Waits(Outcome::Failed {
             error,
             switch_under_way: true,
+            options_under_way: false,
         })),
     }
 }

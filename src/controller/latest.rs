@@ -1,4 +1,4 @@
-//! What was written last, until the watch has caught up with it.
+//! Statuses that were written last, until the watch has caught up with them.
 //!
 //! A reconciliation that follows a write within milliseconds would otherwise read the status from before it, take the
 //! operator's own half-done work for somebody else's, and write the past back.
@@ -11,39 +11,38 @@ use std::{
 use kube::{Resource, ResourceExt};
 
 use super::world::Key;
-use crate::api::Parsed;
+use crate::api::{MailPolicy, MailPolicyStatus, Parsed};
 
-/// Objects as the API server returned them from a write that the watch has not shown yet.
-pub struct Latest<K>(Mutex<HashMap<Key, Arc<Parsed<K>>>>);
+/// Statuses of policies as they were written and not seen again yet, by the version of the writing.
+#[derive(Default)]
+pub struct Latest(Mutex<HashMap<Key, (u64, Option<MailPolicyStatus>)>>);
 
-impl<K> Default for Latest<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Resource> Latest<K> {
+impl Latest {
     /// Keeps what a write returned.
-    pub fn put(&self, written: K) {
-        let key = Key::of(&written);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, Arc::new(Parsed::Readable(written)));
+    pub fn put(&self, written: &MailPolicy) {
+        if let Some(version) = version(written) {
+            let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            latest.insert(Key::of(written), (version, written.status.clone()));
+        }
     }
 
-    /// The newer of what the watch shows and what was written.
+    /// The object as the watch shows it, with the newer of the two statuses.
     #[must_use]
-    pub fn or(&self, seen: Arc<Parsed<K>>) -> Arc<Parsed<K>> {
+    pub fn of(&self, seen: Arc<Parsed<MailPolicy>>) -> Arc<Parsed<MailPolicy>> {
         let key = Key::of(&*seen);
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match written.get(&key) {
-            None => seen,
-            Some(newer) if version(&**newer) > version(&*seen) => Arc::clone(newer),
-            Some(_) => {
-                written.remove(&key);
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (latest.get(&key), &*seen) {
+            (Some((written, status)), Parsed::Readable(object)) if Some(*written) > version(object) => {
+                Arc::new(Parsed::Readable(MailPolicy {
+                    status: status.clone(),
+                    ..object.clone()
+                }))
+            }
+            (Some(_), _) => {
+                latest.remove(&key);
                 seen
             }
+            (None, _) => seen,
         }
     }
 
@@ -63,38 +62,42 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::MailPolicy;
 
     fn policy(version: &str, mode: &str) -> MailPolicy {
         serde_json::from_value(json!({
             "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailPolicy",
-            "metadata": {"name": "default", "namespace": "shop", "resourceVersion": version}, "spec": {"mode": mode},
+            "metadata": {"name": "default", "namespace": "shop", "resourceVersion": version},
+            "spec": {"mode": "Capture"}, "status": {"mode": mode},
         }))
         .unwrap()
     }
 
-    fn seen(version: &str) -> Arc<Parsed<MailPolicy>> {
-        Arc::new(Parsed::Readable(policy(version, "Capture")))
+    fn mode(latest: &Latest, version: &str) -> Option<String> {
+        let seen = latest.of(Arc::new(Parsed::Readable(policy(version, "Capture"))));
+        seen.readable()?.status.as_ref()?.mode.map(|mode| mode.to_string())
     }
 
     #[test]
-    fn what_was_written_stands_until_the_watch_shows_it_or_something_newer() {
+    fn a_status_stands_until_the_watch_shows_it_or_something_newer() {
         let latest = Latest::default();
-        assert_eq!(latest.or(seen("9")).resource_version().as_deref(), Some("9"));
-        latest.put(policy("10", "Live"));
+        assert_eq!(mode(&latest, "9").as_deref(), Some("Capture"));
+        latest.put(&policy("10", "Live"));
         assert_eq!(
-            latest.or(seen("9")).resource_version().as_deref(),
-            Some("10"),
+            mode(&latest, "9").as_deref(),
+            Some("Live"),
             "versions are numbers, not texts"
         );
-        assert_eq!(
-            latest.or(seen("10")).readable().unwrap().spec.mode.to_string(),
-            "Capture"
-        );
-        assert_eq!(
-            latest.or(seen("9")).resource_version().as_deref(),
-            Some("9"),
-            "it was caught up with"
-        );
+        assert_eq!(mode(&latest, "10").as_deref(), Some("Capture"));
+        assert_eq!(mode(&latest, "9").as_deref(), Some("Capture"), "it was caught up with");
+    }
+
+    #[test]
+    fn the_spec_is_always_the_one_that_is_seen() {
+        let latest = Latest::default();
+        let mut written = policy("10", "Live");
+        written.spec.mode = crate::api::Mode::Live;
+        latest.put(&written);
+        let seen = latest.of(Arc::new(Parsed::Readable(policy("9", "Capture"))));
+        assert_eq!(seen.readable().unwrap().spec.mode.to_string(), "Capture");
     }
 }

@@ -47,5 +47,7 @@ pub fn reconcile(
 /// else it would be written twice within moments. Until then nothing leaves.
 fn is_left_to_its_policies(context: &Context, namespace: &str) -> bool {
     let world = &context.world;
-    world.sidecar_configs.names(namespace).is_empty() && !world.policies.names(namespace).is_empty()
+    world.sidecar_configs.names(namespace).is_empty()
+        && !world.policies.names(namespace).is_empty()
+        && !context.publisher.has_written(namespace)
 }

@@ -149,6 +149,7 @@ pub trait Contents: Resource {
 
 impl Contents for ConfigMap {
     fn feed(&self, hasher: &mut Sha256) {
+        feed_immutable(hasher, self.immutable);
         let data = self.data.iter().flatten().map(|(name, value)| (name, value.as_bytes()));
         let binary = self
             .binary_data
@@ -166,6 +167,7 @@ impl Contents for ConfigMap {
 
 impl Contents for Secret {
     fn feed(&self, hasher: &mut Sha256) {
+        feed_immutable(hasher, self.immutable);
         self.data
             .iter()
             .flatten()
@@ -175,6 +177,13 @@ impl Contents for Secret {
     fn empty(&mut self) {
         self.data = None;
         self.type_ = None;
+    }
+}
+
+/// An object that somebody made immutable is another one: it must be made anew before it can change again.
+fn feed_immutable(hasher: &mut Sha256, immutable: Option<bool>) {
+    if immutable == Some(true) {
+        feed(hasher, "immutable", b"true");
     }
 }
 

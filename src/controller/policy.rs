@@ -20,8 +20,10 @@ use super::{
     finalizer::Finalizer,
     former::{Former, Retirement, retire, silence},
     program::{Drift, Outcome, program},
+    programmed::{Left, Programmed},
     publish::{account_spec, compiled},
     status::{self, Facts},
+    stop::stop,
     world::Key,
 };
 use crate::{
@@ -42,38 +44,85 @@ const FINALIZER: Finalizer = Finalizer {
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*policy);
-        let policy = context.written.or(policy);
+        let policy = context.written.of(policy);
         let namespace = compiled(&context, &key.namespace, Some(&key.name)).await?;
         let Some(compiled) = namespace.policies.first() else {
             return Ok(Action::await_change());
         };
-        if policy.meta().deletion_timestamp.is_some() {
-            return leave(&context, &key, &policy, &namespace, compiled).await;
+        let policy = Policy::of(&key, &policy);
+        let policy = match stop(&context, &policy, &namespace, compiled).await? {
+            Some(stopped) => Policy {
+                status: Some(stopped),
+                ..policy
+            },
+            None => policy,
+        };
+        if policy.object.meta().deletion_timestamp.is_some() {
+            return leave(&context, &policy, &namespace, compiled).await;
         }
-        if policy.readable().is_some() && is_soon_known(&context, &namespace) {
+        if policy.object.readable().is_some() && is_soon_known(&context, &namespace) {
             return Ok(next(&namespace));
         }
         let api = metadata(&context, &key.namespace);
-        if let Some(written) = FINALIZER.add(&context, &api, &*policy).await? {
-            note_written(&context, &policy, written);
+        if let Some(written) = FINALIZER.add(&context, &api, policy.object).await? {
+            note_written(&context, policy.object, written);
         }
-        // An unreadable policy has no status that could be read and changed: its configuration is its last good one.
-        let Parsed::Readable(object) = &*policy else {
+        // An unreadable policy is told by its namespace's configuration, its last good one; it is asked nothing else.
+        let Parsed::Readable(object) = policy.object else {
             context.publisher.publish(&context, &key.namespace).await?;
-            return Ok(Action::await_change());
+            return Ok(next(&namespace));
         };
-        let (before, outcome) = match silence(&context, &key, object, &namespace, compiled).await? {
-            Former::Quiet(before) => (before, settle(&context, &key, object, &namespace, compiled).await?),
-            Former::Waits(outcome) => (object.status.clone(), outcome),
+        let (policy, outcome) = match silence(&context, &policy, object, &namespace, compiled).await? {
+            Former::Quiet(before) => {
+                let policy = Policy {
+                    status: before,
+                    ..policy
+                };
+                let outcome = settle(&context, &policy, object, &namespace, compiled).await?;
+                (policy, outcome)
+            }
+            Former::Waits(outcome) => (policy, outcome),
         };
-        context.publisher.publish(&context, &key.namespace).await?;
-        report(&context, object, before.as_ref(), &namespace, compiled, &outcome).await?;
+        let outcome = match context.publisher.publish(&context, &key.namespace).await {
+            Ok(_) => outcome,
+            Err(error) => Outcome::refused(error),
+        };
+        report(&context, &policy, object, &namespace, compiled, &outcome).await?;
         match outcome {
             Outcome::Failed { error, .. } => Err(error),
             _ => Ok(next(&namespace)),
         }
     }
     .boxed()
+}
+
+/// A policy, readable or not, and what its status says.
+pub(super) struct Policy<'a> {
+    key: &'a Key,
+    /// The object.
+    pub object: &'a Parsed<MailPolicy>,
+    status: Option<MailPolicyStatus>,
+}
+
+impl<'a> Policy<'a> {
+    /// The policy as it is seen. What cannot be read of an unreadable one is its spec; its status is ours.
+    fn of(key: &'a Key, object: &'a Parsed<MailPolicy>) -> Self {
+        let status = match object {
+            Parsed::Readable(object) => object.status.clone(),
+            Parsed::Unreadable(unreadable) => serde_json::from_value(unreadable.status.clone()).ok(),
+        };
+        Self { key, object, status }
+    }
+
+    /// Its namespace and name.
+    pub fn key(&self) -> &Key {
+        self.key
+    }
+
+    /// What was written of it last.
+    pub fn status(&self) -> Option<&MailPolicyStatus> {
+        self.status.as_ref()
+    }
 }
 
 /// The policy of a window.
@@ -96,10 +145,10 @@ fn next(namespace: &CompiledNamespace) -> Action {
     })
 }
 
-/// Makes SES stand as compiled, and notes whether mail may be sent.
+/// Makes SES stand as compiled, and notes as what it stands.
 async fn settle(
     context: &Context,
-    key: &Key,
+    policy: &Policy<'_>,
     object: &MailPolicy,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
@@ -108,15 +157,23 @@ async fn settle(
         return Ok(Outcome::AccountWaits);
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let Some(desired) = desired_set(&key.namespace, uid, compiled, &account.spec, &account.arns) else {
+    let Some(desired) = desired_set(&policy.key.namespace, uid, compiled, &account.spec, &account.arns) else {
         return Ok(Outcome::Kept);
     };
-    let outcome = program(context, &account, key, object, compiled, &desired).await?;
+    let outcome = program(context, &account, policy, object, compiled, &desired).await?;
     if let Outcome::Programmed { memory, findings, .. } = &outcome {
-        let may_send = !findings
-            .iter()
-            .any(|finding| status::blocks(finding) || status::pauses(finding));
-        context.note_programmed(key, may_send && memory.sending() == Some(true));
+        if findings.iter().any(status::stops) {
+            context.programmed.note(policy.key, Left::Stopped);
+        } else if !findings.iter().any(status::blocks) {
+            let programmed = Programmed {
+                account: account.name.clone(),
+                set: desired.name.to_string(),
+                tenant: desired.tenant.as_ref().map(ToString::to_string),
+                memory: memory.clone(),
+                mode: compiled.effective.mode.value,
+            };
+            context.programmed.note(policy.key, Left::Programmed(programmed));
+        }
     }
     Ok(outcome)
 }
@@ -139,21 +196,20 @@ fn is_soon_known(context: &Context, namespace: &CompiledNamespace) -> bool {
 
 async fn report(
     context: &Context,
+    policy: &Policy<'_>,
     object: &MailPolicy,
-    before: Option<&MailPolicyStatus>,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
     outcome: &Outcome,
 ) -> Result<(), Error> {
-    let key = Key::of(object);
     let spec = account_spec(context, namespace);
     let reached = account(context, namespace);
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let desired = reached
         .as_ref()
-        .and_then(|a| desired_set(&key.namespace, uid, compiled, &a.spec, &a.arns));
+        .and_then(|a| desired_set(&policy.key.namespace, uid, compiled, &a.spec, &a.arns));
     let status = status::build(&Facts {
-        before,
+        before: policy.status(),
         generation: object.metadata.generation,
         namespace,
         policy: compiled,
@@ -174,12 +230,12 @@ async fn report(
     {
         context.events.warning(object, "Drifted", drift.clone()).await;
     }
-    write_status(context, object, &status).await
+    write_status(context, policy, &status).await
 }
 
 /// Remembers which switch is meant, before SES is called, and that nobody knows how it stands until the call is over.
-pub(super) async fn remember_intent(context: &Context, object: &MailPolicy, sending: bool) -> Result<(), Error> {
-    let Some(mut status) = object.status.clone() else {
+pub(super) async fn remember_intent(context: &Context, policy: &Policy<'_>, sending: bool) -> Result<(), Error> {
+    let Some(mut status) = policy.status.clone() else {
         return Ok(());
     };
     let Some(ses) = &mut status.ses else { return Ok(()) };
@@ -188,29 +244,34 @@ pub(super) async fn remember_intent(context: &Context, object: &MailPolicy, send
         let memory = SetMemory::from(std::mem::take(&mut ses.applied)).with_switch_under_way();
         ses.applied = memory.as_map().clone();
     }
-    write_status(context, object, &status).await
+    write_status(context, policy, &status).await
 }
 
 /// Writes the status by server-side apply, where it changed.
-async fn write_status(context: &Context, object: &MailPolicy, status: &MailPolicyStatus) -> Result<(), Error> {
-    if object.status.as_ref() == Some(status) {
+pub(super) async fn write_status(
+    context: &Context,
+    policy: &Policy<'_>,
+    status: &MailPolicyStatus,
+) -> Result<(), Error> {
+    if policy.status() == Some(status) {
         return Ok(());
     }
+    let Key { namespace, name } = policy.key;
     let patch = json!({
         "apiVersion": MailPolicy::api_version(&()), "kind": MailPolicy::kind(&()),
-        "metadata": {"name": object.name_any()}, "status": status,
+        "metadata": {"name": name}, "status": status,
     });
-    let api: Api<MailPolicy> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    // Of an unreadable policy the answer is unreadable, too.
+    let api: Api<Parsed<MailPolicy>> = Api::namespaced(context.client.clone(), namespace);
     let params = PatchParams::apply(MANAGER).force();
-    match api
-        .patch_status(&object.name_any(), &params, &Patch::Apply(&patch))
-        .await
-    {
+    match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
         // It was deleted meanwhile.
         Err(error) if is_not_found(&error) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(written) => {
-            context.written.put(written);
+            if let Parsed::Readable(written) = &written {
+                context.written.put(written);
+            }
             context
                 .metrics
                 .api_writes
@@ -237,26 +298,30 @@ fn metadata(context: &Context, namespace: &str) -> Api<PartialObjectMeta<MailPol
 /// The policy goes: nothing may be sent, then SES is settled, then the policy is let go. Needs no valid spec.
 async fn leave(
     context: &Context,
-    key: &Key,
-    policy: &Parsed<MailPolicy>,
+    policy: &Policy<'_>,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
 ) -> Result<Action, Error> {
-    if !FINALIZER.is_on(policy) {
+    let (key, object) = (policy.key, policy.object);
+    if !FINALIZER.is_on(object) {
         return Ok(Action::await_change());
     }
-    context.publisher.publish(context, &key.namespace).await?;
-    let status = policy.readable().and_then(|policy| policy.status.as_ref());
-    let made_something = status.is_some_and(|status| status.ses.as_ref().is_some_and(|ses| !ses.applied.is_empty()));
-    let name = namespace
-        .account
-        .as_ref()
-        .map(|a| a.value.clone())
-        .or_else(|| Some(status?.ses.as_ref()?.account.clone()));
+    // What cannot be published does not keep SES from being settled.
+    let published = context.publisher.publish(context, &key.namespace).await;
+    let made = policy
+        .status()
+        .and_then(|status| status.ses.as_ref())
+        .filter(|ses| !ses.applied.is_empty());
+    let name = match made {
+        // Where it was made, which is not always where it would be made now.
+        Some(ses) => Some(ses.account.clone()),
+        None => namespace.account.as_ref().map(|account| account.value.clone()),
+    };
     match name.as_ref().and_then(|name| context.accounts.get(name)) {
         Some(account) => {
-            let set = SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name);
-            let uid = policy.uid().unwrap_or_default();
+            let made = made.and_then(|ses| SetName::parse(&ses.configuration_set).ok());
+            let set = made.unwrap_or_else(|| SetName::of_policy(&account.spec.cluster_id, &key.namespace, &key.name));
+            let uid = object.uid().unwrap_or_default();
             let retirement = Retirement {
                 key,
                 uid: &uid,
@@ -265,7 +330,7 @@ async fn leave(
                 priority: Priority::Tighten,
                 others_stay: true,
             };
-            if !retire(context, &account, policy, &retirement).await? {
+            if !retire(context, &account, object, &retirement).await? {
                 return Ok(Action::await_change());
             }
         }
@@ -274,17 +339,23 @@ async fn leave(
             return Ok(Action::await_change());
         }
         // Without the account nothing can be reached; what was made stays, switched as it is.
-        None if made_something => {
-            let note = "its SendingAccount is gone: its configuration set stays in SES";
-            context.events.warning(policy, "LeftInSES", note.to_owned()).await;
+        None if made.is_some() => {
+            context
+                .events
+                .warning(object, "LeftInSES", LEFT_BEHIND.to_owned())
+                .await;
         }
         None => {}
     }
+    published?;
     FINALIZER
-        .remove(context, &metadata(context, &key.namespace), policy)
+        .remove(context, &metadata(context, &key.namespace), object)
         .await?;
     Ok(Action::await_change())
 }
+
+/// What is said where an account is gone before what was made in it.
+pub(super) const LEFT_BEHIND: &str = "its SendingAccount is gone: its configuration set stays in SES";
 
 /// Whether there is such a SendingAccount, reached or not.
 pub(super) fn account_exists(context: &Context, account: &str) -> bool {

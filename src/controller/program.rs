@@ -1,8 +1,15 @@
 //! Makes SES stand as one policy wants it: remembered or read, planned, applied.
 
-use super::{accounts::Account, context::Context, error::Error, policy::remember_intent, tenant, world::Key};
+use super::{
+    accounts::Account,
+    context::Context,
+    error::Error,
+    policy::{Policy, remember_intent},
+    tenant,
+    world::Key,
+};
 use crate::{
-    api::{MailPolicy, Mode, RECREATE, TAKE_OVER},
+    api::{MailPolicy, Mode, RECREATE, TAKE_OVER, policy::SesStatus},
     policy::CompiledPolicy,
     ses::{
         apply::{ApplyError, apply},
@@ -40,7 +47,21 @@ pub enum Outcome {
         error: Error,
         /// Whether the switch may have been thrown.
         switch_under_way: bool,
+        /// Whether other options may have been changed, so that what is remembered of them tells nothing.
+        options_under_way: bool,
     },
+}
+
+impl Outcome {
+    /// Something failed that changed nothing in SES.
+    #[must_use]
+    pub fn refused(error: Error) -> Self {
+        Self::Failed {
+            error,
+            switch_under_way: false,
+            options_under_way: false,
+        }
+    }
 }
 
 /// What was found changed behind our back.
@@ -66,17 +87,23 @@ enum Standing {
 /// # Errors
 /// What the API server refused. What SES refused is an outcome: what was done stands, and the next reconciliation reads
 /// it.
-pub async fn program(
+pub(super) async fn program(
     context: &Context,
     account: &Account,
-    key: &Key,
+    policy: &Policy<'_>,
     object: &MailPolicy,
-    policy: &CompiledPolicy,
+    compiled: &CompiledPolicy,
     desired: &DesiredSet,
 ) -> Result<Outcome, Error> {
-    let expected = remembered(account, object, desired);
-    let plan_context = plan_context(account, object);
-    let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
+    let key = policy.key();
+    let ses = policy.status().and_then(|status| status.ses.as_ref());
+    let expected = remembered(account, ses, desired);
+    let paused = ses.is_some_and(|ses| ses.paused_in_ses) && expected.is_some();
+    let plan_context = plan_context(account, object, ses, paused);
+    if paused && desired.sending {
+        // Whether the pause has ended only SES knows.
+        context.doubt(key);
+    }
     let tenant_applied = ses.and_then(|ses| ses.tenant_applied.as_ref());
     let first_standing = standing(context, account, key, desired, expected.clone());
     let tenant = tenant::known(context, account, &key.namespace, tenant_applied).await;
@@ -90,7 +117,7 @@ pub async fn program(
             drift: Drift::NotLooked,
         });
     }
-    let priority = priority(&first_standing, expected.as_ref(), policy, desired);
+    let priority = priority(&first_standing, expected.as_ref(), compiled, desired);
     let Admitted::Now(_slot) = account.admission.admit(key, priority) else {
         return Ok(Outcome::Parked(priority));
     };
@@ -102,10 +129,7 @@ pub async fn program(
             match tenant::settle(context, account, &key.namespace, tenant_applied, consent, priority).await {
                 Ok(tenant) => tenant,
                 Err(error) => {
-                    return Ok(Outcome::Failed {
-                        error,
-                        switch_under_way: false,
-                    });
+                    return Ok(Outcome::refused(error));
                 }
             }
         }
@@ -124,17 +148,13 @@ pub async fn program(
     let plan = match plan(account, desired, &standing, &plan_context, priority).await {
         Ok(plan) => plan,
         Err(error) => {
-            return Ok(Outcome::Failed {
-                error,
-                switch_under_way: false,
-            });
+            return Ok(Outcome::refused(error));
         }
     };
     let switch_under_way = changes_switch(&plan);
     if switch_under_way {
-        // The config first where something tightens; and what is meant, so that our own half-done work is known as such.
-        context.publisher.publish(context, &key.namespace).await?;
-        remember_intent(context, object, desired.sending).await?;
+        // What is meant, so that our own half-done work is known as such.
+        remember_intent(context, policy, desired.sending).await?;
     }
     let applied = match apply(&plan, &*account.ses, &account.budget, priority).await {
         Ok(applied) => applied,
@@ -147,6 +167,7 @@ pub async fn program(
             return Ok(Outcome::Failed {
                 error: error.into(),
                 switch_under_way,
+                options_under_way: true,
             });
         }
     };
@@ -161,12 +182,7 @@ pub async fn program(
         &plan,
         tenant.drift,
     );
-    let paused = applied
-        .findings()
-        .iter()
-        .any(|finding| matches!(finding, Finding::SetPausedInSes { .. }));
-    let memory = SetMemory::of(desired);
-    let memory = if paused { memory.with_sending(false) } else { memory };
+    let memory = applied.findings().iter().fold(SetMemory::of(desired), left_by);
     let mut findings = applied.findings().to_vec();
     findings.extend(tenant.findings);
     Ok(Outcome::Programmed {
@@ -175,6 +191,16 @@ pub async fn program(
         findings,
         drift,
     })
+}
+
+/// What is to be remembered where a finding kept something from standing as wanted: it is planned again each time.
+fn left_by(memory: SetMemory, finding: &Finding) -> SetMemory {
+    match finding {
+        Finding::SetPausedInSes { .. } => memory.with_sending(false),
+        Finding::RecreateNeeded { .. } => memory.without("suppression"),
+        Finding::TooManyDestinations { .. } => memory.without_destinations(),
+        _ => memory,
+    }
 }
 
 /// Whether the set was left as it is wanted now, so that what differs was changed by somebody else. A pause in SES, which
@@ -212,8 +238,8 @@ fn drift(
 }
 
 /// What the status remembers of this very set.
-fn remembered(account: &Account, object: &MailPolicy, desired: &DesiredSet) -> Option<SetMemory> {
-    let ses = object.status.as_ref()?.ses.as_ref()?;
+fn remembered(account: &Account, ses: Option<&SesStatus>, desired: &DesiredSet) -> Option<SetMemory> {
+    let ses = ses?;
     let same = ses.account == account.name && ses.configuration_set == desired.name.as_str();
     (same && !ses.applied.is_empty()).then(|| ses.applied.clone().into())
 }
@@ -234,8 +260,7 @@ fn standing(
     }
 }
 
-fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
-    let ses = object.status.as_ref().and_then(|status| status.ses.as_ref());
+fn plan_context(account: &Account, object: &MailPolicy, ses: Option<&SesStatus>, paused: bool) -> PlanContext {
     // Only a switch that we left as it was meant can have been thrown by somebody else.
     let left = ses.filter(|ses| SetMemory::from(ses.applied.clone()).sending().is_some());
     let annotation = |name: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(name));
@@ -245,7 +270,12 @@ fn plan_context(account: &Account, object: &MailPolicy) -> PlanContext {
             take_over: annotation(TAKE_OVER).cloned(),
             recreate: annotation(RECREATE).is_some_and(|value| value == "true"),
         },
-        intended_sending: left.and_then(|ses| ses.intended_sending),
+        // Somebody else's pause stays one, whatever was meant in between.
+        intended_sending: if paused {
+            Some(true)
+        } else {
+            left.and_then(|ses| ses.intended_sending)
+        },
         default_of: std::collections::BTreeSet::new(),
     }
 }

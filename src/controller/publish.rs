@@ -15,24 +15,24 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
 use super::{
     context::Context,
-    desired::tenant_name,
-    error::{Error, is_terminating},
+    desired::{desired_set, tenant_name},
+    error::{Error, is_immutable, is_terminating},
     objects::{self, Contents},
     world::{Key, Shelf},
 };
 use crate::{
-    api::{MANAGER, MailPolicySpec, Parsed, SendingAccountSpec},
+    api::{MANAGER, MailPolicySpec, Mode, Parsed, SendingAccountSpec},
     clock,
     metrics::OfKind,
     policy::{
-        CompiledNamespace, compile,
+        CompiledNamespace, CompiledPolicy, compile,
         config::{ConfigAccount, ConfigError, SesFacts, TEXT_MAX, render},
         last_accepted::{self, SealKey},
         suppressions::{Entries, HashKey},
@@ -175,14 +175,21 @@ impl Publisher {
             &compiled,
             account.as_ref().map(config_account),
             revision,
-            |policy| ses_facts(context, namespace, policy, account.as_ref().map(|(_, spec)| spec)),
+            |policy| ses_facts(context, namespace, policy, account.as_ref()),
         );
-        let config = config.text()?;
+        // What is too large is published closed: nothing leaves, and the error says why.
+        let (text, too_large) = match config.text() {
+            Ok(text) => (text, None),
+            Err(error) => (config.closed(&error).text()?, Some(error)),
+        };
         let accepted = last_accepted::text(&compiled.policies, &self.seal_key(namespace)).map_err(ConfigError::from)?;
         // Both in one object, so that one write tells of both. Where they do not fit, the configuration comes first.
-        let accepted = accepted.filter(|accepted| config.len() + accepted.len() <= TEXT_MAX);
-        let config = objects::sidecar_config(namespace, config, accepted, &compiled.guardrails);
+        let accepted = accepted.filter(|accepted| text.len() + accepted.len() <= TEXT_MAX);
+        let config = objects::sidecar_config(namespace, text, accepted, &compiled.guardrails);
         written |= self.apply(context, &context.world.sidecar_configs, &config).await?;
+        if let Some(error) = too_large {
+            return Err(error.into());
+        }
         Ok(Published {
             written,
             unreadable_suppressions: unreadable,
@@ -210,7 +217,12 @@ impl Publisher {
         self.note(&key, Some((wanted, seen)));
         let params = PatchParams::apply(MANAGER).force();
         // Of the answer only that it came is of interest: its metadata is the least of it.
-        if let Err(error) = api.patch_metadata(&key.name, &params, &Patch::Apply(object)).await {
+        let mut written = api.patch_metadata(&key.name, &params, &Patch::Apply(object)).await;
+        if written.as_ref().is_err_and(is_immutable) {
+            api.delete(&key.name, &DeleteParams::default()).await?;
+            written = api.patch_metadata(&key.name, &params, &Patch::Apply(object)).await;
+        }
+        if let Err(error) = written {
             self.note(&key, None);
             return Err(error.into());
         }
@@ -244,6 +256,19 @@ impl Publisher {
             writing.earlier = Vec::new();
         }
         own
+    }
+
+    /// Whether this run has written the namespace's configuration: one that is not there then was deleted.
+    #[must_use]
+    pub fn has_written(&self, namespace: &str) -> bool {
+        let key = Key {
+            namespace: namespace.to_owned(),
+            name: objects::SIDECAR_CONFIG.to_owned(),
+        };
+        self.writings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&key)
     }
 
     /// The namespace is gone.
@@ -360,19 +385,37 @@ fn config_account((name, spec): &(String, SendingAccountSpec)) -> ConfigAccount 
     }
 }
 
-fn ses_facts(context: &Context, namespace: &str, policy: &str, account: Option<&SendingAccountSpec>) -> SesFacts {
+fn ses_facts(
+    context: &Context,
+    namespace: &str,
+    policy: &CompiledPolicy,
+    account: Option<&(String, SendingAccountSpec)>,
+) -> SesFacts {
     let key = Key {
         namespace: namespace.to_owned(),
-        name: policy.to_owned(),
+        name: policy.name.clone(),
     };
+    let Some((name, spec)) = account else {
+        return SesFacts {
+            configuration_set: String::new(),
+            tenant: None,
+            at_most: Mode::Paused,
+        };
+    };
+    let set = SetName::of_policy(&spec.cluster_id, namespace, &policy.name).to_string();
+    let tenant = tenant_name(spec, namespace).map(|tenant| tenant.to_string());
+    let uid = context.world.policies.get(&key).and_then(|object| object.uid());
+    let wanted = context.accounts.get(name).and_then(|account| {
+        let uid = uid.as_deref().unwrap_or_default();
+        desired_set(namespace, uid, policy, &account.spec, &account.arns)
+    });
+    let at_most = context.programmed(&key).map_or(Mode::Paused, |programmed| {
+        programmed.bound(name, &set, tenant.as_deref(), wanted.as_ref())
+    });
     SesFacts {
-        configuration_set: account
-            .map(|account| SetName::of_policy(&account.cluster_id, namespace, policy).to_string())
-            .unwrap_or_default(),
-        tenant: account
-            .and_then(|account| tenant_name(account, namespace))
-            .map(|tenant| tenant.to_string()),
-        programmed: context.is_programmed(&key),
+        configuration_set: set,
+        tenant,
+        at_most,
     }
 }
 

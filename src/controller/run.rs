@@ -14,6 +14,7 @@ use kube::{
 };
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{
@@ -35,6 +36,8 @@ use crate::{api::MANAGER, metrics::Metrics};
 pub const KEY_SECRET: &str = "mail-policy-operator-key";
 /// The Lease by which one replica leads.
 pub const LEASE_NAME: &str = "mail-policy-operator";
+/// How long tasks that were told to end may take, each to its next wait.
+const TASKS_END: Duration = Duration::from_secs(2);
 /// Octets of the key.
 const KEY_BYTES: usize = 32;
 
@@ -125,18 +128,29 @@ async fn lead(
         leadership = candidate.win() => leadership,
     };
     metrics.leader.set(1);
+    let tasks = TaskTracker::new();
     let ended = tokio::select! {
         () = &mut shutdown => Ok(()),
         () = leadership.lost() => Err(RunError::LeaseLost),
-        ended = work(args, client, Arc::clone(&metrics), readiness) => ended,
+        ended = work(args, client, Arc::clone(&metrics), readiness, &tasks) => ended,
     };
     metrics.leader.set(0);
-    // Nobody of ours writes any more, so another replica need not wait until the lease runs out.
-    leadership.resign().await;
+    // What was at work was told to end; once it has, nobody of ours writes, and another replica need not wait until the
+    // lease runs out.
+    tasks.close();
+    if tokio::time::timeout(TASKS_END, tasks.wait()).await.is_ok() {
+        leadership.resign().await;
+    }
     ended
 }
 
-async fn work(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Readiness) -> Result<(), RunError> {
+async fn work(
+    args: &Args,
+    client: Client,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    tracker: &TaskTracker,
+) -> Result<(), RunError> {
     let key = master_key(&client, &args.namespace).await?;
     let mut feeds = Feeds::default();
     let world = feeds.world();
@@ -147,12 +161,13 @@ async fn work(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Rea
         metrics,
         &args.instance,
         args.list_every,
+        tracker.clone(),
     ));
     let mut tasks = JoinSet::new();
     for feed in feeds.start(&context) {
-        tasks.spawn(feed);
+        tasks.spawn(tracker.track_future(feed));
     }
-    tasks.spawn(named("the clocks", skew::watch(Arc::clone(&context))));
+    tasks.spawn(tracker.track_future(named("the clocks", skew::watch(Arc::clone(&context)))));
     tasks.spawn(named("the gauges", gauges::watch(Arc::clone(&context))));
     tasks.spawn(named(
         "the rotating reader",
@@ -168,7 +183,7 @@ async fn work(args: &Args, client: Client, metrics: Arc<Metrics>, readiness: Rea
     readiness.set(None);
     info!("every kind is listed; reconciling");
     for task in controllers(&context) {
-        tasks.spawn(task);
+        tasks.spawn(tracker.track_future(task));
     }
     match tasks.join_next().await {
         Some(Ok(name)) => Err(RunError::Ended(name.to_owned())),

@@ -64,16 +64,8 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
 }
 
 fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
-    if let (
-        Some(before),
-        Outcome::Failed {
-            switch_under_way: true, ..
-        },
-    ) = (&mut before, facts.outcome)
-        && !before.applied.is_empty()
-    {
-        let memory = SetMemory::from(std::mem::take(&mut before.applied)).with_switch_under_way();
-        before.applied = memory.as_map().clone();
+    if let Some(before) = &mut before {
+        cut(before, facts.outcome);
     }
     let (Some((name, account)), Some(desired)) = (facts.account, facts.desired) else {
         return before;
@@ -89,6 +81,7 @@ fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
         tenant: desired.tenant.as_ref().map(ToString::to_string),
         tenant_applied: kept.as_ref().and_then(|kept| kept.tenant_applied.clone()),
         intended_sending: kept.as_ref().and_then(|kept| kept.intended_sending),
+        paused_in_ses: kept.as_ref().is_some_and(|kept| kept.paused_in_ses),
         applied: kept.map(|kept| kept.applied).unwrap_or_default(),
     };
     if let Outcome::Programmed {
@@ -104,8 +97,35 @@ fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
         ses.applied = memory.as_map().clone();
         ses.tenant_applied.clone_from(tenant);
         ses.intended_sending = Some(desired.sending);
+        let paused = findings
+            .iter()
+            .any(|finding| matches!(finding, plan::Finding::SetPausedInSes { .. }));
+        ses.paused_in_ses = paused || (ses.paused_in_ses && memory.sending() != Some(true));
     }
     Some(ses)
+}
+
+/// What a call that was cut leaves of what is remembered.
+fn cut(ses: &mut SesStatus, outcome: &Outcome) {
+    let Outcome::Failed {
+        switch_under_way,
+        options_under_way,
+        ..
+    } = outcome
+    else {
+        return;
+    };
+    if ses.applied.is_empty() {
+        return;
+    }
+    let mut memory = SetMemory::from(std::mem::take(&mut ses.applied));
+    if *options_under_way {
+        memory = memory.only_switch();
+    }
+    if *switch_under_way {
+        memory = memory.with_switch_under_way();
+    }
+    ses.applied = memory.as_map().clone();
 }
 
 fn accepted(facts: &Facts<'_>) -> Finding {
@@ -200,6 +220,12 @@ pub fn pauses(finding: &plan::Finding) -> bool {
     )
 }
 
+/// Findings that mean nothing may be sent: SES takes no mail, or what stands there is not ours.
+#[must_use]
+pub fn stops(finding: &plan::Finding) -> bool {
+    pauses(finding) || matches!(finding, plan::Finding::Refused { .. })
+}
+
 /// Findings that mean SES does not stand as compiled.
 #[must_use]
 pub fn blocks(finding: &plan::Finding) -> bool {
@@ -244,15 +270,39 @@ fn sending(facts: &Facts<'_>) -> Finding {
     {
         return Finding::no(kind::SENDING_ENABLED, paused.reason(), paused.to_string());
     }
-    if mode.needs_sending() {
-        Finding::yes(kind::SENDING_ENABLED, "ModeSends", format!("mode {mode} sends"))
-    } else {
-        let from = facts.policy.effective.mode.from_words().join(", ");
-        Finding::no(
+    let stands = match facts.outcome {
+        Outcome::Programmed { memory, .. } => memory.sending(),
+        Outcome::Failed {
+            switch_under_way: true, ..
+        } => None,
+        Outcome::Kept | Outcome::Parked(_) | Outcome::AccountWaits | Outcome::Failed { .. } => {
+            let ses = facts.before.and_then(|before| before.ses.as_ref());
+            // Without a set SES takes nothing.
+            ses.map_or(Some(false), |ses| SetMemory::from(ses.applied.clone()).sending())
+        }
+    };
+    match (stands, mode.needs_sending()) {
+        (None, _) => Finding::unknown(
             kind::SENDING_ENABLED,
-            "ModeDoesNotSend",
-            format!("mode {mode} does not send ({from})"),
-        )
+            "SwitchUnderWay",
+            "the switch is being thrown in SES",
+        ),
+        (Some(true), true) => Finding::yes(kind::SENDING_ENABLED, "ModeSends", format!("mode {mode} sends")),
+        (Some(true), false) => Finding::yes(
+            kind::SENDING_ENABLED,
+            "StopWaits",
+            format!("mode {mode} does not send, and SES is yet to be told"),
+        ),
+        (Some(false), true) => Finding::no(
+            kind::SENDING_ENABLED,
+            "NotProgrammed",
+            format!("mode {mode} sends once SES stands as compiled"),
+        ),
+        (Some(false), false) => {
+            let from = facts.policy.effective.mode.from_words().join(", ");
+            let message = format!("mode {mode} does not send ({from})");
+            Finding::no(kind::SENDING_ENABLED, "ModeDoesNotSend", message)
+        }
     }
 }
 

@@ -233,6 +233,21 @@ impl SidecarConfig {
         Ok(serde_yaml::from_str(text)?)
     }
 
+    /// The same namespace with nothing allowed, for where the whole cannot be published.
+    #[must_use]
+    pub fn closed(&self, why: &ConfigError) -> Self {
+        let unmatched = Unmatched {
+            mode: Mode::Paused,
+            from: vec![Source::Closed.to_string()],
+            closed: Some(bounded(why.to_string(), BECAUSE_MAX)),
+        };
+        Self {
+            unmatched,
+            policies: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// The text that is published. The same configuration is always the same text.
     ///
     /// # Errors
@@ -254,8 +269,8 @@ pub struct SesFacts {
     pub configuration_set: String,
     /// The namespace's tenant.
     pub tenant: Option<String>,
-    /// Whether SES stands so that mail of this policy may be sent. Until it does, the policy is Paused.
-    pub programmed: bool,
+    /// The most permissive mode that SES stands for.
+    pub at_most: Mode,
 }
 
 /// The configuration of a namespace.
@@ -265,7 +280,7 @@ pub fn render(
     compiled: &CompiledNamespace,
     account: Option<ConfigAccount>,
     suppressions: String,
-    ses: impl Fn(&str) -> SesFacts,
+    ses: impl Fn(&CompiledPolicy) -> SesFacts,
 ) -> SidecarConfig {
     let bounds = &compiled.bounds;
     let limits = |limits: &Option<Sourced<Limits>>| limits.as_ref().map(|l| l.value.clone()).unwrap_or_default();
@@ -296,7 +311,7 @@ pub fn render(
         policies: compiled
             .policies
             .iter()
-            .map(|policy| render_policy(policy, ses(&policy.name)))
+            .map(|policy| render_policy(policy, ses(policy)))
             .collect(),
         suppressions: ConfigSuppressions { revision: suppressions },
     }
@@ -304,8 +319,8 @@ pub fn render(
 
 fn render_policy(policy: &CompiledPolicy, ses: SesFacts) -> ConfigPolicy {
     let mut effective = policy.effective.clone();
-    if effective.mode.value.needs_sending() && !ses.programmed {
-        effective = effective.at_most(Mode::Paused, Source::Ses);
+    if effective.mode.value.needs_sending() {
+        effective = effective.at_most(ses.at_most, Source::Ses);
     }
     let from = effective.provenance();
     let Effective {

@@ -41,7 +41,7 @@ impl fmt::Display for Source {
             Self::Default => f.write_str("default"),
             Self::Deletion => f.write_str("deletion"),
             Self::Closed => f.write_str("closed"),
-            Self::Ses => f.write_str("SES not programmed"),
+            Self::Ses => f.write_str("SES as it stands"),
         }
     }
 }

@@ -76,6 +76,27 @@ impl SetMemory {
         self
     }
 
+    /// The same, without an option group that does not stand as wanted.
+    #[must_use]
+    pub fn without(mut self, group: &str) -> Self {
+        self.0.remove(group);
+        self
+    }
+
+    /// The same, without the event destinations, none of which was touched.
+    #[must_use]
+    pub fn without_destinations(mut self) -> Self {
+        self.0.retain(|key, _| !key.starts_with(DESTINATION));
+        self
+    }
+
+    /// Of a change that was cut somewhere: the switch alone, everything else must be read.
+    #[must_use]
+    pub fn only_switch(mut self) -> Self {
+        self.0.retain(|key, _| key == SENDING);
+        self
+    }
+
     /// As a status keeps it.
     #[must_use]
     pub fn as_map(&self) -> &BTreeMap<String, String> {

@@ -1,0 +1,99 @@
+//! The stop: what may send and should not is switched off at SES ahead of all else.
+//!
+//! Where it stands, as the status says, and unconfirmed: it waits for no listing, no turn among plans, no tenant, no valid
+//! spec and no configuration that can be written. Whatever else fails, the switch is thrown.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::{
+    accounts::Account,
+    context::Context,
+    error::Error,
+    policy::{Policy, write_status},
+    programmed::Left,
+};
+use crate::{
+    api::{MailPolicyStatus, policy::SesStatus},
+    policy::{CompiledNamespace, CompiledPolicy},
+    ses::{budget::Priority, call::SesCall, error::ErrorKind, memory::SetMemory, name::SetName},
+};
+
+/// Switches the policy's set off where mail of it must not leave by it; the status as it then stands. `None` where there
+/// is nothing to stop, or nobody to tell: an account that was never reached is told once it is.
+///
+/// # Errors
+/// What SES refused. It is tried again, and until then the switch is remembered as not known.
+pub(super) async fn stop(
+    context: &Context,
+    policy: &Policy<'_>,
+    namespace: &CompiledNamespace,
+    compiled: &CompiledPolicy,
+) -> Result<Option<MailPolicyStatus>, Error> {
+    let Some((status, ses)) = due(policy.status(), namespace, compiled) else {
+        return Ok(None);
+    };
+    let Some((account, set)) = target(context, ses) else {
+        return Ok(None);
+    };
+    context.programmed.note(policy.key(), Left::Stopped);
+    // The sidecars first, which takes a moment; but SES must not wait for a configuration that cannot be written.
+    if let Err(error) = context.publisher.publish(context, &policy.key().namespace).await {
+        warn!(policy = %policy.key(), %error, "the stop is not published; it goes on to SES");
+    }
+    let under_way = with_memory(status, SetMemory::with_switch_under_way);
+    if let Err(error) = write_status(context, policy, &under_way).await {
+        warn!(policy = %policy.key(), %error, "the intent is not remembered; the stop goes on to SES");
+    }
+    let call = SesCall::PutSending { set, enabled: false };
+    let answer = account
+        .budget
+        .spend(Priority::Stop, call.operation(), account.ses.call(&call))
+        .await;
+    match answer {
+        // A set that is gone sends nothing.
+        Err(error) if error.kind != ErrorKind::NotFound => {
+            context.doubt(policy.key());
+            Err(error.into())
+        }
+        Ok(_) | Err(_) => {
+            let stopped = with_memory(status, |memory| memory.with_sending(false));
+            write_status(context, policy, &stopped).await?;
+            Ok(Some(stopped))
+        }
+    }
+}
+
+/// What may still send by a set that it should not send by.
+fn due<'a>(
+    status: Option<&'a MailPolicyStatus>,
+    namespace: &CompiledNamespace,
+    compiled: &CompiledPolicy,
+) -> Option<(&'a MailPolicyStatus, &'a SesStatus)> {
+    let status = status?;
+    let ses = status.ses.as_ref()?;
+    let present = namespace.account.as_ref().map(|account| account.value.as_str());
+    let may_send = compiled.effective.mode.value.needs_sending() && present == Some(ses.account.as_str());
+    let is_off = SetMemory::from(ses.applied.clone()).sending() == Some(false);
+    (!may_send && !ses.applied.is_empty() && !is_off).then_some((status, ses))
+}
+
+fn target(context: &Context, ses: &SesStatus) -> Option<(Arc<Account>, SetName)> {
+    Some((
+        context.accounts.get(&ses.account)?,
+        SetName::parse(&ses.configuration_set).ok()?,
+    ))
+}
+
+/// The status with another memory of the set, which is meant to be off.
+fn with_memory(status: &MailPolicyStatus, change: impl FnOnce(SetMemory) -> SetMemory) -> MailPolicyStatus {
+    let mut status = status.clone();
+    if let Some(ses) = &mut status.ses {
+        ses.intended_sending = Some(false);
+        ses.applied = change(SetMemory::from(std::mem::take(&mut ses.applied)))
+            .as_map()
+            .clone();
+    }
+    status
+}
