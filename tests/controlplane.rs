@@ -25,6 +25,8 @@ mod operator;
 mod rbac;
 #[path = "controlplane/specs.rs"]
 mod specs;
+#[path = "controlplane/stops.rs"]
+mod stops;
 mod support;
 #[path = "controlplane/suppressions.rs"]
 mod suppressions;

@@ -1,10 +1,6 @@
 //! One API server, one simulator, one operator: started, asked how they do, and gone with the rig.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use kube::{
     Api,
@@ -240,15 +236,7 @@ impl Row {
 }
 
 async fn install(control_plane: &ControlPlane) -> Result<()> {
-    let crds = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("crds");
-    for entry in std::fs::read_dir(crds)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            control_plane.apply(&path).await?;
-        }
-    }
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
-    control_plane.kubectl(&wait).await?;
+    control_plane.apply_crds().await?;
     let system = ["create", "namespace", "mail-policy-system"];
     control_plane.kubectl(&system).await?;
     Ok(())

@@ -20,6 +20,7 @@ use super::{
     world::{Key, World},
 };
 use crate::{
+    clock,
     metrics::{Drift, Metrics},
     policy::windows::Clock,
     ses::plan::Plan,
@@ -42,7 +43,7 @@ pub struct Context {
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Whether windows may open.
-    pub clock: ClockTrust,
+    pub clock_trust: ClockTrust,
     /// Policies written and not seen again yet.
     pub written: Latest,
     /// Between two listings of an account.
@@ -98,7 +99,7 @@ impl Context {
             accounts: Accounts::default(),
             publisher,
             metrics,
-            clock: ClockTrust::default(),
+            clock_trust: ClockTrust::default(),
             written: Latest::default(),
             list_every,
             tasks,
@@ -119,7 +120,7 @@ impl Context {
     /// Whether the clock may open windows.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.clock.get()
+        self.clock_trust.verdict(clock::now(), clock::monotonic())
     }
 
     /// As what SES stood when the policy was last programmed: as this run left it, else as its status says.

@@ -1,11 +1,8 @@
 //! The operator's clock against the API server's: a clock that is off must not open a window early.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use http::Request;
@@ -23,47 +20,84 @@ use crate::{
 const EVERY: Duration = Duration::from_mins(1);
 /// How soon again after a comparison that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How long a comparison tells anything: five that failed in a row leave the clock doubted.
+const TELLS_FOR: Duration = Duration::from_mins(5);
 
-/// Whether the clock can be trusted; it is not before the first comparison.
-#[derive(Clone, Default)]
-pub struct ClockTrust(Arc<AtomicBool>);
+/// Whether the clock can be trusted: what it says now against what it should say by the last comparison and the time
+/// gone by since, so that a clock that jumps is doubted at once. It is before the first comparison, too.
+#[derive(Default)]
+pub struct ClockTrust(Mutex<State>);
 
-impl ClockTrust {
-    /// The present verdict.
-    #[must_use]
-    pub fn get(&self) -> Clock {
-        if self.0.load(Ordering::Relaxed) {
+#[derive(Default)]
+struct State {
+    last: Option<Comparison>,
+    /// Whether a doubt was told since the last turn.
+    told_doubt: bool,
+}
+
+/// What the API server's clock said at a moment.
+#[derive(Clone, Copy)]
+struct Comparison {
+    server: Timestamp,
+    at: Instant,
+}
+
+impl Comparison {
+    /// How far a clock that says `now` is ahead of the API server's.
+    fn skew(self, now: Timestamp, at: Instant) -> SignedDuration {
+        let gone = SignedDuration::try_from(at.saturating_duration_since(self.at)).unwrap_or(SignedDuration::MAX);
+        now.duration_since(self.server).saturating_sub(gone)
+    }
+
+    fn verdict(self, now: Timestamp, at: Instant) -> Clock {
+        let tells = at.saturating_duration_since(self.at) <= TELLS_FOR;
+        if tells && self.skew(now, at).unsigned_abs() <= CLOCK_TOLERANCE {
             Clock::Trusted
         } else {
             Clock::Doubted
         }
     }
+}
 
-    /// Notes a verdict; whether it is another than before.
-    fn set(&self, trusted: bool) -> bool {
-        self.0.swap(trusted, Ordering::Relaxed) != trusted
+impl ClockTrust {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The verdict on a clock that says `now`; `at` goes on steadily.
+    #[must_use]
+    pub fn verdict(&self, now: Timestamp, at: Instant) -> Clock {
+        let mut state = self.state();
+        let verdict = state.last.map_or(Clock::Doubted, |last| last.verdict(now, at));
+        state.told_doubt |= verdict == Clock::Doubted;
+        verdict
+    }
+
+    /// Notes a comparison.
+    fn note(&self, comparison: Comparison) {
+        self.state().last = Some(comparison);
+    }
+
+    /// Whether somebody was told of a doubt since this was asked last.
+    fn take_doubt(&self) -> bool {
+        std::mem::take(&mut self.state().told_doubt)
     }
 }
 
 /// Compares the clocks for ever. A change of the verdict concerns every window.
 pub async fn watch(context: Arc<Context>) {
+    let mut before = Clock::Doubted;
     loop {
-        let wait = match compare(&context.client).await {
-            Ok(skew) => {
+        let compared = compare(&context.client).await;
+        let (now, at) = (clock::now(), clock::monotonic());
+        let wait = match compared {
+            Ok(comparison) => {
+                let skew = comparison.skew(now, at);
                 context.metrics.clock_skew_seconds.set(skew.as_secs_f64());
-                let trusted = skew.unsigned_abs() <= CLOCK_TOLERANCE;
-                if context.clock.set(trusted) {
-                    if !trusted {
-                        warn!(?skew, "the clocks differ: no window opens until they agree");
-                    }
-                    context.world.windows.keys().into_iter().for_each(|key| {
-                        context
-                            .queues
-                            .policies
-                            .push(super::policy::key_of_window(&context, &key));
-                        context.queues.windows.push(key);
-                    });
+                if comparison.verdict(now, at) == Clock::Doubted {
+                    warn!(?skew, "the clocks differ: no window opens until they agree");
                 }
+                context.clock_trust.note(comparison);
                 EVERY
             }
             Err(error) => {
@@ -71,52 +105,102 @@ pub async fn watch(context: Arc<Context>) {
                 AFTER_FAILURE
             }
         };
+        let doubt_was_told = context.clock_trust.take_doubt();
+        let verdict = context.clock_trust.verdict(now, at);
+        if verdict != before || (verdict == Clock::Trusted && doubt_was_told) {
+            queue_windows(&context);
+        }
+        before = verdict;
         tokio::time::sleep(wait).await;
     }
 }
 
-/// How far the operator's clock is ahead of the API server's, by the Date header, whose grain is a second.
-async fn compare(client: &Client) -> Result<SignedDuration, String> {
+fn queue_windows(context: &Context) {
+    for key in context.world.windows.keys() {
+        let policy = super::policy::key_of_window(context, &key);
+        context.queues.policies.push(policy);
+        context.queues.windows.push(key);
+    }
+}
+
+/// What the API server's clock says, by the Date header, whose grain is a second, in the middle of the request.
+async fn compare(client: &Client) -> Result<Comparison, String> {
     let request = Request::get("/version")
         .body(Body::empty())
         .map_err(|error| error.to_string())?;
-    let before = clock::now();
+    let before = clock::monotonic();
     let answer = client.send(request).await.map_err(|error| error.to_string())?;
-    let after = clock::now();
+    let taken = clock::monotonic().saturating_duration_since(before);
     let date = answer
         .headers()
         .get(http::header::DATE)
         .and_then(|date| date.to_str().ok())
         .ok_or("no Date header")?;
-    skew(before, after, date)
+    Ok(Comparison {
+        server: parse(date)?,
+        at: before + taken / 2,
+    })
 }
 
-fn skew(before: Timestamp, after: Timestamp, date: &str) -> Result<SignedDuration, String> {
-    let server = rfc2822::DateTimeParser::new()
+fn parse(date: &str) -> Result<Timestamp, String> {
+    rfc2822::DateTimeParser::new()
         .parse_timestamp(date)
-        .map_err(|error| error.to_string())?;
-    let middle = before + (after.duration_since(before) / 2);
-    Ok(middle.duration_since(server))
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn the_skew_is_taken_from_the_middle_of_the_request() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let date = "Thu, 01 Jan 1970 00:01:00 GMT";
-        assert_eq!(skew(at(60), at(62), date).unwrap().as_secs(), 1);
-        assert_eq!(skew(at(50), at(50), date).unwrap().as_secs(), -10);
-        assert!(skew(at(0), at(0), "yesterday").is_err());
+    const SERVER: &str = "Thu, 01 Jan 1970 00:01:00 GMT";
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// Compared at second 60; the moment of that.
+    fn compared() -> (ClockTrust, Instant) {
+        let (trust, at) = (ClockTrust::default(), clock::monotonic());
+        let server = parse(SERVER).unwrap();
+        trust.note(Comparison { server, at });
+        (trust, at)
     }
 
     #[test]
-    fn a_clock_is_doubted_before_the_first_comparison() {
-        let trust = ClockTrust::default();
-        assert_eq!(trust.get(), Clock::Doubted);
-        assert!(trust.set(true) && !trust.set(true));
-        assert_eq!(trust.get(), Clock::Trusted);
+    fn a_clock_is_doubted_before_the_first_comparison_and_trusted_while_it_agrees() {
+        let never = ClockTrust::default();
+        assert_eq!(never.verdict(second(60), clock::monotonic()), Clock::Doubted);
+        let (trust, at) = compared();
+        assert_eq!(trust.verdict(second(60), at), Clock::Trusted);
+        assert_eq!(trust.verdict(second(65), at), Clock::Trusted);
+        assert_eq!(trust.verdict(second(66), at), Clock::Doubted);
+        assert_eq!(trust.verdict(second(54), at), Clock::Doubted);
+        assert!(parse("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_doubted_at_once() {
+        let (trust, at) = compared();
+        let later = at + Duration::from_secs(30);
+        assert_eq!(trust.verdict(second(90), later), Clock::Trusted);
+        assert_eq!(trust.verdict(second(3690), later), Clock::Doubted);
+        assert_eq!(trust.verdict(second(60), later), Clock::Doubted);
+    }
+
+    #[test]
+    fn an_old_comparison_tells_nothing() {
+        let (trust, at) = compared();
+        let later = at + TELLS_FOR + Duration::from_secs(1);
+        assert_eq!(trust.verdict(second(361), later), Clock::Doubted);
+    }
+
+    #[test]
+    fn a_doubt_that_was_told_and_has_gone_is_remembered_once() {
+        let (trust, at) = compared();
+        assert_eq!(trust.verdict(second(70), at), Clock::Doubted);
+        assert_eq!(trust.verdict(second(60), at), Clock::Trusted);
+        assert!(trust.take_doubt());
+        assert!(!trust.take_doubt());
     }
 }

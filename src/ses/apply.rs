@@ -16,28 +16,14 @@ use super::plan::{Finding, Plan};
 /// A plan that was carried out whole. Only [`apply`] makes one, so that a status built from it tells the truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    steps: usize,
     findings: Vec<Finding>,
-    tenants: BTreeMap<TenantName, Arn>,
 }
 
 impl Applied {
-    /// How many requests it took.
-    #[must_use]
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-
     /// What the plan found that no step mends.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
-    }
-
-    /// The ARN of a tenant that the plan created.
-    #[must_use]
-    pub fn created_tenant(&self, tenant: &TenantName) -> Option<&Arn> {
-        self.tenants.get(tenant)
     }
 }
 
@@ -94,15 +80,6 @@ impl ApplyError {
             Self::Failed { error, .. } => error.retry(),
         }
     }
-
-    /// Whether the last step may have been carried out nevertheless.
-    #[must_use]
-    pub fn outcome_unknown(&self) -> bool {
-        match self {
-            Self::Stale { .. } | Self::TenantUnknown { .. } => false,
-            Self::Failed { error, .. } => error.kind.outcome_unknown(),
-        }
-    }
 }
 
 /// Carries the plan out with this urgency; steps that stop mail go as [`Priority::Stop`] whatever it is.
@@ -144,9 +121,7 @@ pub async fn apply(
         }
     }
     Ok(Applied {
-        steps: plan.steps().len(),
         findings: plan.findings().to_vec(),
-        tenants,
     })
 }
 

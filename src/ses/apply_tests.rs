@@ -31,7 +31,7 @@ async fn answered(plan: &Plan, error: ErrorKind) -> ApplyError {
 #[tokio::test]
 async fn an_empty_plan_makes_no_request() {
     let plan = plan_set(&desired_set(), Some(&in_sync(&desired_set())), &context());
-    assert_eq!(apply_to(&Mock::new([]), &plan).await.unwrap().steps(), 0);
+    apply_to(&Mock::new([]), &plan).await.unwrap();
 }
 
 #[tokio::test]
@@ -42,17 +42,14 @@ async fn a_plan_is_carried_out_in_its_order() {
             .iter()
             .map(|step| Step::Write(step.clone(), Ok(Answer::Done))),
     );
-    assert_eq!(apply_to(&mock, &plan).await.unwrap().steps(), 2);
+    apply_to(&mock, &plan).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_set_that_exists_after_all_is_read_again() {
     let error = answered(&plan_set(&desired_set(), None, &context()), ErrorKind::AlreadyExists).await;
     assert!(matches!(error, ApplyError::Stale { done: 0, .. }), "{error}");
-    assert_eq!(
-        (error.reason(), error.retry(), error.outcome_unknown()),
-        ("Stale", Retry::Backoff, false)
-    );
+    assert_eq!((error.reason(), error.retry()), ("Stale", Retry::Backoff));
 }
 
 #[tokio::test]
@@ -65,13 +62,6 @@ async fn a_failed_step_says_which_and_why() {
         "{error}"
     );
     assert_eq!((error.reason(), error.retry()), ("AccessDenied", Retry::UserMustMend));
-}
-
-#[tokio::test]
-async fn an_answer_that_was_lost_is_unknown() {
-    for kind in [ErrorKind::TimedOut, ErrorKind::AnswerLost] {
-        assert!(answered(&switch_off(), kind).await.outcome_unknown());
-    }
 }
 
 #[tokio::test]
@@ -97,8 +87,7 @@ async fn associating_twice_is_done_whichever_way_ses_answers() {
         Step::Write(plan.steps()[0].clone(), Ok(Answer::TenantCreated(arn.clone()))),
         Step::Write(plan.steps()[1].clone(), Err(ErrorKind::AlreadyExists)),
     ]);
-    let applied = apply_to(&mock, &plan).await.unwrap();
-    assert_eq!(applied.created_tenant(&tenant.name), Some(&arn));
+    apply_to(&mock, &plan).await.unwrap();
 }
 
 #[tokio::test]
@@ -113,7 +102,7 @@ async fn what_is_gone_need_not_be_deleted() {
             .iter()
             .map(|step| Step::Write(step.clone(), Err(ErrorKind::NotFound))),
     );
-    assert_eq!(apply_to(&mock, &plan).await.unwrap().steps(), 2);
+    apply_to(&mock, &plan).await.unwrap();
 }
 
 /// What a controller does: read, plan, apply, until nothing is left to do.

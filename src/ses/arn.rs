@@ -86,23 +86,6 @@ impl ArnBase {
         })
     }
 
-    /// Takes partition and account from the ARN of a role in the account; `None` where it is not the ARN of a role.
-    #[must_use]
-    pub fn from_role(role_arn: &str, region: &str) -> Option<Self> {
-        let mut parts = role_arn.splitn(6, ':');
-        let (arn, partition, service, no_region) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let (account_id, resource) = (parts.next()?, parts.next()?);
-        let is_account = account_id.len() == 12 && account_id.bytes().all(|b| b.is_ascii_digit());
-        if arn != "arn" || service != "iam" || !no_region.is_empty() || !is_account || !resource.starts_with("role/") {
-            return None;
-        }
-        Some(Self {
-            partition: partition.to_owned(),
-            region: region.to_owned(),
-            account_id: account_id.to_owned(),
-        })
-    }
-
     /// The ARN of the default event bus, the only one that SES takes.
     #[must_use]
     pub fn default_bus(&self) -> Arn {
@@ -144,28 +127,21 @@ mod tests {
     use super::*;
 
     fn base() -> ArnBase {
-        ArnBase::from_role("arn:aws:iam::123456789012:role/mail/control", "eu-west-1").unwrap()
+        ArnBase::from_caller(
+            "arn:aws:iam::123456789012:role/mail/control",
+            "123456789012",
+            "eu-west-1",
+        )
+        .unwrap()
     }
 
     #[test]
-    fn an_account_is_known_by_a_role_in_it() {
+    fn the_arn_of_a_set_names_its_account_and_region() {
         let set = SetName::parse("prod-shop-default").unwrap();
         assert_eq!(
             base().set(&set).as_str(),
             "arn:aws:ses:eu-west-1:123456789012:configuration-set/prod-shop-default"
         );
-    }
-
-    #[test]
-    fn what_is_not_a_roles_arn_names_no_account() {
-        for wrong in [
-            "",
-            "arn:aws:iam::1:role/x",
-            "arn:aws:iam::123456789012:user/x",
-            "arn:aws:sts::123456789012:role/x",
-        ] {
-            assert_eq!(ArnBase::from_role(wrong, "eu-west-1"), None, "{wrong}");
-        }
     }
 
     #[test]

@@ -193,31 +193,6 @@ pub enum Target {
         /// The role that SES writes with.
         role_arn: String,
     },
-    /// CloudWatch metrics with these dimensions, by name; at most ten.
-    CloudWatch {
-        /// The dimensions.
-        dimensions: BTreeMap<String, Dimension>,
-    },
-}
-
-/// Where the value of a CloudWatch dimension comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Dimension {
-    /// What of the message gives the value.
-    pub source: DimensionSource,
-    /// The value where the message gives none.
-    pub default: String,
-}
-
-/// What of a message gives the value of a CloudWatch dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DimensionSource {
-    /// A message tag.
-    MessageTag,
-    /// A header.
-    EmailHeader,
-    /// A tag of a link.
-    LinkTag,
 }
 
 /// The kinds of events that SES publishes.
@@ -354,20 +329,6 @@ impl DesiredSet {
     pub fn applied_hash(&self) -> String {
         fingerprint(self)
     }
-
-    /// The hash of everything but the switch: equal over a change of mode, which costs the switch alone.
-    #[must_use]
-    pub fn options_hash(&self) -> String {
-        let Self {
-            name,
-            owner,
-            sending: _,
-            options,
-            destinations,
-            tenant,
-        } = self;
-        fingerprint(&(name, owner, options, destinations, tenant))
-    }
 }
 
 impl DesiredTenant {
@@ -403,19 +364,6 @@ mod tests {
     fn the_applied_hash_is_the_same_in_every_build() {
         assert_eq!(desired_set().applied_hash(), desired_set().applied_hash());
         assert_eq!(desired_set().applied_hash(), "be07ef88d32e6551");
-    }
-
-    #[test]
-    fn the_switch_changes_the_applied_hash_but_not_the_options_hash() {
-        let (on, off) = (
-            desired_set(),
-            DesiredSet {
-                sending: false,
-                ..desired_set()
-            },
-        );
-        assert_ne!(on.applied_hash(), off.applied_hash());
-        assert_eq!(on.options_hash(), off.options_hash());
     }
 
     #[test]

@@ -179,15 +179,6 @@ impl ErrorKind {
             | Self::Unintelligible => Retry::UserMustMend,
         }
     }
-
-    /// Whether the request may have been carried out nevertheless, so that only reading again tells.
-    #[must_use]
-    pub fn outcome_unknown(self) -> bool {
-        matches!(
-            self,
-            Self::TimedOut | Self::AnswerLost | Self::Unintelligible | Self::Internal
-        )
-    }
 }
 
 impl fmt::Display for ErrorKind {

@@ -7,7 +7,6 @@ use std::ops::Bound;
 
 use super::address::Identity;
 use super::error::SesError;
-use super::name::cluster_prefix;
 use super::observed::{IdentityListing, IdentityRecord, TenantListing};
 use super::read::Reader;
 
@@ -29,15 +28,6 @@ pub enum Scope {
     WithoutTenants,
     /// Tenants too.
     WithTenants,
-}
-
-/// How the names that we know compare with those that a listing holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Comparison {
-    /// Expected, and not there.
-    pub vanished: BTreeSet<String>,
-    /// There with our cluster's prefix, and not expected. Only their tags tell whose they are.
-    pub strangers: BTreeSet<String>,
 }
 
 impl Inventory {
@@ -65,36 +55,6 @@ impl Inventory {
                 .map(|identity| (identity.identity.clone(), identity))
                 .collect(),
         })
-    }
-
-    /// Compares the sets with those that we expect.
-    #[must_use]
-    pub fn compare_sets<'a>(&self, cluster_id: &str, expected: impl IntoIterator<Item = &'a str>) -> Comparison {
-        compare(cluster_id, expected, self.sets.iter())
-    }
-
-    /// Compares the tenants with those that we expect.
-    #[must_use]
-    pub fn compare_tenants<'a>(&self, cluster_id: &str, expected: impl IntoIterator<Item = &'a str>) -> Comparison {
-        compare(cluster_id, expected, self.tenants.keys())
-    }
-}
-
-fn compare<'a, 'b>(
-    cluster_id: &str,
-    expected: impl IntoIterator<Item = &'a str>,
-    standing: impl Iterator<Item = &'b String> + Clone,
-) -> Comparison {
-    let expected: BTreeSet<&str> = expected.into_iter().collect();
-    let there: BTreeSet<&str> = standing.map(String::as_str).collect();
-    let prefix = cluster_prefix(cluster_id);
-    Comparison {
-        vanished: expected.difference(&there).map(|name| (*name).to_owned()).collect(),
-        strangers: there
-            .difference(&expected)
-            .filter(|name| name.starts_with(&prefix))
-            .map(|name| (*name).to_owned())
-            .collect(),
     }
 }
 

@@ -401,9 +401,20 @@ async fn an_object_that_cannot_be_read_blinds_nobody_to_the_others() {
         stage.wait("the definition is wide", look).await;
     };
     odd("MailPolicy", true, "odd", json!({"mode": "Everything"})).await;
+    let matched = json!({"senders": ["shop@example.com"]});
+    odd("MailPolicy", true, "later", json!({"mode": "Live", "match": matched})).await;
+    stage.policy_says("later", "Ready", "True InForce").await;
+    odd(
+        "MailPolicy",
+        true,
+        "later",
+        json!({"mode": "Everything", "match": matched}),
+    )
+    .await;
 
-    // The one that can be read goes on; the other one's configuration is closed.
+    // The one that can be read goes on; of the others one is closed, and one stays as it was when it could be read.
     stage.published_mode_is("odd", "Paused").await;
+    stage.published_mode_is("later", "Live").await;
     let policies: Api<MailPolicy> = stage.namespaced();
     let tls = json!({"spec": {"ses": {"tls": "Require"}}});
     stage.patch(&policies, "default", tls).await;
@@ -426,14 +437,28 @@ async fn an_object_that_cannot_be_read_blinds_nobody_to_the_others() {
     .await;
     let message = stage.policy_says("default", "Ready", "False GuardrailUnreadable").await;
     assert!(message.contains(&name) && message.contains("Everything"), "{message}");
-    stage.set_is(false).await;
+    let all_off = async || {
+        let sending = stage
+            .ses()
+            .with_account(|account| account.sets.values().filter(|set| set.sending_enabled()).count());
+        if sending == 0 {
+            Ok(())
+        } else {
+            Err(format!("{sending} sets send"))
+        }
+    };
+    stage
+        .wait("no set sends, also none of a policy that cannot be read", all_off)
+        .await;
 
-    // Both can be deleted, and the definitions are as before.
+    // All can be deleted, and the definitions are as before.
     let guardrails: Api<Parsed<mail_policy_operator::api::MailGuardrail>> = Api::all(stage.client.clone());
     stage.delete(&guardrails, &name).await;
     let odd_policies: Api<Parsed<MailPolicy>> = stage.namespaced();
-    stage.delete(&odd_policies, "odd").await;
-    stage.gone(&odd_policies, "odd").await;
+    for name in ["odd", "later"] {
+        stage.delete(&odd_policies, name).await;
+        stage.gone(&odd_policies, name).await;
+    }
     stage.policy_says("default", "Ready", "True InForce").await;
     for (name, versions) in originals {
         stage.patch(&crds, &name, json!({"spec": {"versions": versions}})).await;

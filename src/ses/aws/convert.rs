@@ -1,15 +1,14 @@
 //! Between the SDK's types and ours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_sdk_sesv2::error::BuildError;
 use aws_sdk_sesv2::types as sdk;
 
 use super::super::arn::Arn;
 use super::super::desired::{
-    Delivery, Destination, Dimension, DimensionSource, EventType, HttpsPolicy, Reason, ReputationPolicy, SetOptions,
-    SmimeSignature, Suppression, SuppressionOverride, SuppressionScope, Target, TenantSuppression, TlsPolicy, Tracking,
-    Validation, Vdm,
+    Delivery, Destination, EventType, HttpsPolicy, Reason, ReputationPolicy, SetOptions, SmimeSignature, Suppression,
+    SuppressionOverride, SuppressionScope, Target, TenantSuppression, TlsPolicy, Tracking, Validation, Vdm,
 };
 use super::super::observed::{ObservedDestination, SendingStatus};
 use super::super::tags::Tags;
@@ -204,29 +203,8 @@ pub(super) fn destination(wanted: &Destination) -> Result<sdk::EventDestinationD
                 .iam_role_arn(role_arn)
                 .build()?,
         ),
-        Target::CloudWatch { dimensions } => {
-            let configurations = dimensions.iter().map(dimension).collect::<Result<_, _>>()?;
-            definition.cloud_watch_destination(
-                sdk::CloudWatchDestination::builder()
-                    .set_dimension_configurations(Some(configurations))
-                    .build()?,
-            )
-        }
     }
     .build())
-}
-
-fn dimension((name, wanted): (&String, &Dimension)) -> Result<sdk::CloudWatchDimensionConfiguration, BuildError> {
-    let source = match wanted.source {
-        DimensionSource::MessageTag => sdk::DimensionValueSource::MessageTag,
-        DimensionSource::EmailHeader => sdk::DimensionValueSource::EmailHeader,
-        DimensionSource::LinkTag => sdk::DimensionValueSource::LinkTag,
-    };
-    sdk::CloudWatchDimensionConfiguration::builder()
-        .dimension_name(name)
-        .dimension_value_source(source)
-        .default_dimension_value(&wanted.default)
-        .build()
 }
 
 /// The ARN of a reputation policy, in the partition and region of the tenant that it is for.
@@ -471,31 +449,9 @@ fn read_target(standing: sdk::EventDestination) -> Option<Target> {
             bus_arn: bus.event_bus_arn,
         });
     }
-    if let Some(firehose) = standing.kinesis_firehose_destination {
-        return Some(Target::Firehose {
-            stream_arn: firehose.delivery_stream_arn,
-            role_arn: firehose.iam_role_arn,
-        });
-    }
-    let configurations = standing.cloud_watch_destination?.dimension_configurations;
-    let dimensions: Option<BTreeMap<_, _>> = configurations.into_iter().map(read_dimension).collect();
-    Some(Target::CloudWatch {
-        dimensions: dimensions?,
+    let firehose = standing.kinesis_firehose_destination?;
+    Some(Target::Firehose {
+        stream_arn: firehose.delivery_stream_arn,
+        role_arn: firehose.iam_role_arn,
     })
-}
-
-fn read_dimension(standing: sdk::CloudWatchDimensionConfiguration) -> Option<(String, Dimension)> {
-    let source = match standing.dimension_value_source {
-        sdk::DimensionValueSource::MessageTag => DimensionSource::MessageTag,
-        sdk::DimensionValueSource::EmailHeader => DimensionSource::EmailHeader,
-        sdk::DimensionValueSource::LinkTag => DimensionSource::LinkTag,
-        _ => return None,
-    };
-    Some((
-        standing.dimension_name,
-        Dimension {
-            source,
-            default: standing.default_dimension_value,
-        },
-    ))
 }

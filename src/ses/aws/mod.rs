@@ -53,12 +53,6 @@ impl AwsWriter {
             reader: AwsReader::connect(connection).await,
         }
     }
-
-    /// The same account and region, without the power to write.
-    #[must_use]
-    pub fn reader(&self) -> AwsReader {
-        self.reader.clone()
-    }
 }
 
 impl fmt::Debug for AwsReader {

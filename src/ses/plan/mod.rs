@@ -244,12 +244,6 @@ impl Plan {
         &self.findings
     }
 
-    /// Whether it stops mail that may be flowing: such a plan goes before all others.
-    #[must_use]
-    pub fn stops_mail(&self) -> bool {
-        self.steps.iter().any(SesCall::stops_mail)
-    }
-
     fn step(&mut self, call: SesCall) {
         self.steps.push(call);
     }

@@ -77,7 +77,7 @@ fn a_change_of_mode_costs_the_switch_alone() {
     };
     let stop = plan_from(&in_sync(&desired_set()), &off);
     assert_eq!(shown(&stop), "switch sending off of SET\n");
-    assert!(stop.stops_mail());
+    assert!(stop.steps()[0].stops_mail());
     assert_eq!(
         shown(&plan_from(&in_sync(&off), &desired_set())),
         "switch sending on of SET\n"

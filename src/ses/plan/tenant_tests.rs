@@ -111,7 +111,7 @@ fn suppression_that_is_no_longer_wanted_is_cleared() {
 #[test]
 fn a_tenant_is_disabled_while_held_and_enabled_after() {
     let stop = plan_tenant(&held(), Some(&observed()), &context());
-    assert!(stop.stops_mail());
+    assert!(stop.steps()[0].stops_mail());
     let disabled = with_status(SendingStatus::Disabled, SendingStatus::Enabled);
     assert!(plan_tenant(&held(), Some(&disabled), &context()).is_empty());
     let release = plan_tenant(&desired_tenant(), Some(&disabled), &context());

@@ -1,0 +1,159 @@
+//! What stops mail goes through whatever else fails, and what opens it opens no further than SES stands.
+
+use k8s_openapi::api::{
+    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
+    core::v1::ConfigMap,
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use mail_policy_operator::{api::MailPolicy, simulator::Operation};
+use serde_json::{Value, json};
+
+use crate::installation::{Installation, Stage};
+
+async fn set(prefix: &str) -> Stage<'static> {
+    Stage::set(&Installation::shared().await.control_plane, prefix).await
+}
+
+async fn mode(stage: &Stage<'_>, mode: &str) {
+    let policies: Api<MailPolicy> = stage.namespaced();
+    stage.patch(&policies, "default", json!({"spec": {"mode": mode}})).await;
+}
+
+async fn observed(stage: &Stage<'_>, generation: i64) {
+    let look = async || match stage.policy("default").await.status.unwrap().observed_generation {
+        Some(seen) if seen == generation => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    stage.wait("the change is observed", look).await;
+}
+
+/// Lets nobody write the ConfigMaps of the stage's namespace.
+async fn forbid_config_maps(stage: &Stage<'_>) -> Api<ValidatingAdmissionPolicyBinding> {
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(stage.client.clone());
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(stage.client.clone());
+    let policy: ValidatingAdmissionPolicy = read(json!({
+        "metadata": {"name": stage.name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["UPDATE"],
+            }]},
+            "validations": [{"expression": "false", "message": "nobody writes here"}],
+        },
+    }));
+    let binding: ValidatingAdmissionPolicyBinding = read(json!({
+        "metadata": {"name": stage.name},
+        "spec": {
+            "policyName": stage.name, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.name}}},
+        },
+    }));
+    policies.create(&PostParams::default(), &policy).await.unwrap();
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
+    let maps: Api<ConfigMap> = stage.namespaced();
+    let attempt = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let touched = Patch::Merge(json!({"metadata": {"annotations": {"touched": "yes"}}}));
+    let look = async || match maps.patch("mail-sidecar", &attempt, &touched).await {
+        Err(kube::Error::Api(refused)) if refused.message.contains("nobody writes here") => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    stage.wait("ConfigMaps cannot be written", look).await;
+    bindings
+}
+
+fn read<K: serde::de::DeserializeOwned>(object: Value) -> K {
+    serde_json::from_value(object).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_reaches_ses_although_no_configuration_can_be_written() {
+    let stage = set("unwritten").await;
+    let bindings = forbid_config_maps(&stage).await;
+
+    mode(&stage, "Paused").await;
+
+    stage.set_is(false).await;
+    assert!(
+        stage.published_mode_is("default", "Live").await.contains("Live"),
+        "it was written after all"
+    );
+    stage.delete(&bindings, &stage.name).await;
+    stage.published_mode_is("default", "Paused").await;
+    stage.policy_says("default", "Ready", "True InForce").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_map_that_somebody_made_immutable_is_made_anew() {
+    let stage = set("immutable").await;
+    let maps: Api<ConfigMap> = stage.namespaced();
+    let before = maps.get("mail-sidecar").await.unwrap();
+    stage.patch(&maps, "mail-sidecar", json!({"immutable": true})).await;
+
+    mode(&stage, "Paused").await;
+
+    stage.published_mode_is("default", "Paused").await;
+    let after = maps.get("mail-sidecar").await.unwrap();
+    assert_ne!(after.metadata.uid, before.metadata.uid);
+    assert_eq!(after.immutable, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_published_as_open_before_ses_has_switched_it_on() {
+    let stage = set("refusal").await;
+    mode(&stage, "Paused").await;
+    stage.set_is(false).await;
+    stage.published_mode_is("default", "Paused").await;
+    stage.ses().deny([Operation::PutConfigurationSetSendingOptions]);
+
+    mode(&stage, "Live").await;
+
+    let message = stage.policy_says("default", "Programmed", "False AccessDenied").await;
+    assert!(message.contains("PutConfigurationSetSendingOptions"), "{message}");
+    stage.published_mode_is("default", "Paused").await;
+
+    // What is allowed without SES is published meanwhile: capturing sends nothing.
+    mode(&stage, "Capture").await;
+    stage.published_mode_is("default", "Capture").await;
+
+    stage.ses().deny([]);
+    mode(&stage, "Live").await;
+    stage.set_is(true).await;
+    stage.published_mode_is("default", "Live").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_by_somebody_in_ses_outlasts_a_stop_and_an_opening_of_ours() {
+    let stage = set("outlasting").await;
+    let (name, _) = stage.only_set();
+    let switch = |on: bool| {
+        let body = json!({"SendingEnabled": on});
+        stage.behind(Operation::PutConfigurationSetSendingOptions, &[&name], &body);
+    };
+    switch(false);
+    stage
+        .policy_says("default", "SendingEnabled", "False PausedInSES")
+        .await;
+
+    mode(&stage, "Paused").await;
+    observed(&stage, 2).await;
+    stage
+        .policy_says("default", "SendingEnabled", "False ModeDoesNotSend")
+        .await;
+    mode(&stage, "Live").await;
+    observed(&stage, 3).await;
+
+    stage
+        .policy_says("default", "SendingEnabled", "False PausedInSES")
+        .await;
+    stage.published_mode_is("default", "Paused").await;
+    assert!(!stage.only_set().1);
+
+    switch(true);
+    stage.policy_says("default", "SendingEnabled", "True ModeSends").await;
+    stage.published_mode_is("default", "Live").await;
+}
