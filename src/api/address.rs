@@ -13,6 +13,31 @@ pub const LOCAL_MAX: usize = 64;
 /// The longest address, in octets: RFC 5321's path of 256 without its brackets.
 pub const ADDRESS_MAX: usize = 254;
 
+/// What stands in place of a local part.
+const HIDDEN: &str = "***";
+
+/// The text with the local part of every address in it replaced, so that it may be logged.
+///
+/// Everything between the `@` and the nearest space, bracket, quote, comma or `/` before it counts as local part.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    let boundary =
+        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '"' | '\'' | ',' | '/');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('@') {
+        let kept = before
+            .rfind(boundary)
+            .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
+        shown.push_str(&before[..kept]);
+        shown.push_str(HIDDEN);
+        shown.push('@');
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// One mailbox: a dot-atom local part, compared exactly, and a domain, compared as [`Domain`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -112,6 +137,20 @@ impl From<Address> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_without_address_is_shown_as_it_is() {
+        assert_eq!(redact("Rate exceeded."), "Rate exceeded.");
+    }
+
+    #[test]
+    fn every_local_part_of_a_text_is_hidden() {
+        assert_eq!(
+            redact("Email address <jo.doe+x@example.com> and ñandú@example.org are there"),
+            "Email address <***@example.com> and ***@example.org are there",
+        );
+        assert_eq!(redact("a@b@example.com"), "***@***@example.com");
+    }
 
     #[test]
     fn the_local_part_keeps_its_case_and_the_domain_loses_it() {

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::address::redact;
+
 /// A mail domain as it is compared and sent: lower case, A-labels (RFC 5890), at least two labels, not a public suffix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -13,7 +15,7 @@ pub struct Domain(String);
 /// Why a text is not a [`Domain`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DomainError {
-    /// Not a host name by IDNA and the rules of DNS.
+    /// Not a host name by IDNA and the rules of DNS; an address in its place is shown without its local part.
     #[error("`{0}` is not a domain name: write it like example.com")]
     Malformed(String),
     /// One label only.
@@ -43,11 +45,11 @@ impl Domain {
     /// # Errors
     /// [`DomainError`] says which rule is broken.
     pub fn parse_host(text: &str) -> Result<Self, DomainError> {
-        let ascii = idna::domain_to_ascii_strict(text).map_err(|_| DomainError::Malformed(text.to_owned()))?;
+        let ascii = idna::domain_to_ascii_strict(text).map_err(|_| DomainError::Malformed(redact(text)))?;
         // `idna` leaves an address literal's digits and dots alone; a mail domain's last label is never all digits.
         let last = ascii.rsplit('.').next().unwrap_or_default();
         if ascii.is_empty() || last.is_empty() || last.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(DomainError::Malformed(text.to_owned()));
+            return Err(DomainError::Malformed(redact(text)));
         }
         if !ascii.contains('.') {
             return Err(DomainError::SingleLabel(ascii));
@@ -113,11 +115,7 @@ mod tests {
             "1.2.3.4",
             "a_b.example.com",
         ] {
-            assert_eq!(
-                Domain::parse(text),
-                Err(DomainError::Malformed(text.to_owned())),
-                "{text}"
-            );
+            assert_eq!(Domain::parse(text), Err(DomainError::Malformed(redact(text))), "{text}");
         }
     }
 

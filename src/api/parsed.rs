@@ -10,6 +10,8 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
+use super::address::redact;
+
 /// An object of kind `K`, or what could be read of one that is not (written under another version of its definition,
 /// say), so that one unreadable object does not end the watch of all others.
 ///
@@ -32,7 +34,7 @@ pub struct Unreadable {
     pub spec: Value,
     /// Its `status` as it is stored.
     pub status: Value,
-    /// What could not be read, and where.
+    /// What could not be read, and where; without the local part of any address.
     pub error: String,
 }
 
@@ -75,7 +77,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
                     metadata,
                     spec,
                     status,
-                    error: error.to_string(),
+                    error: redact(&error.to_string()),
                 })))
             }
         }
@@ -179,5 +181,19 @@ mod tests {
         assert_eq!(parsed.meta().name.as_deref(), Some("a"));
         assert_eq!(unreadable.spec["namespaceSelector"], json!({}));
         assert!(unreadable.error.contains("Everything"), "{}", unreadable.error);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_addresses() {
+        let parsed: Parsed<MailGuardrail> = serde_json::from_value(json!({
+            "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailGuardrail", "metadata": {"name": "a"},
+            "spec": {"senders": "jo.doe@example.com"},
+        }))
+        .unwrap();
+        let Parsed::Unreadable(unreadable) = &parsed else {
+            panic!("read {parsed:?}")
+        };
+        assert!(unreadable.error.contains("@example.com"), "{}", unreadable.error);
+        assert!(!unreadable.error.contains("jo.doe"), "{}", unreadable.error);
     }
 }

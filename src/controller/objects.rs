@@ -20,6 +20,8 @@ use crate::{
 pub const SIDECAR_CONFIG: &str = "mail-sidecar";
 /// Its key.
 pub const SIDECAR_KEY: &str = "sidecar.yaml";
+/// The key with the specs of its policies that were accepted last, which no sidecar reads.
+pub const LAST_ACCEPTED_KEY: &str = "last-accepted.yaml";
 /// The ConfigMap with variables for workloads.
 pub const ENV_CONFIG: &str = "mail-env";
 /// The Secret with hashes of suppressed addresses and domains.
@@ -57,18 +59,24 @@ fn meta(namespace: &str, name: &str, annotations: BTreeMap<String, String>) -> O
     }
 }
 
-/// The ConfigMap with the sidecar's configuration.
+/// The ConfigMap with the sidecar's configuration, and beside it what the operator must know of it later.
 #[must_use]
 pub fn sidecar_config<'a>(
     namespace: &str,
     text: String,
+    last_accepted: Option<String>,
     guardrails: impl IntoIterator<Item = &'a String>,
 ) -> ConfigMap {
     let names: Vec<&str> = guardrails.into_iter().map(String::as_str).collect();
     let annotations = BTreeMap::from([(GUARDRAILS.to_owned(), names.join(","))]);
     ConfigMap {
         metadata: meta(namespace, SIDECAR_CONFIG, annotations),
-        data: Some(BTreeMap::from([(SIDECAR_KEY.to_owned(), text)])),
+        data: Some(
+            [(SIDECAR_KEY, Some(text)), (LAST_ACCEPTED_KEY, last_accepted)]
+                .into_iter()
+                .filter_map(|(key, text)| Some((key.to_owned(), text?)))
+                .collect(),
+        ),
         ..ConfigMap::default()
     }
 }
@@ -227,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_object_is_known_again_by_its_digest_and_any_change_changes_it() {
-        let config = || sidecar_config("shop", "version: 1\n".to_owned(), &["b".to_owned()]);
+        let config = || sidecar_config("shop", "version: 1\n".to_owned(), None, &["b".to_owned()]);
         let written = digest_of(&config());
         let mut seen = config();
         keep_digest(&mut seen);

@@ -1,7 +1,7 @@
 //! Writes a namespace's configuration: one at a time, and only what differs.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +18,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
 
 use super::{
     context::Context,
@@ -28,13 +29,13 @@ use super::{
     world::{Key, Shelf},
 };
 use crate::{
-    api::{MANAGER, Mode, Parsed, SendingAccountSpec},
+    api::{MANAGER, MailPolicySpec, Mode, Parsed, SendingAccountSpec},
     clock,
     metrics::OfKind,
     policy::{
-        CompiledNamespace, CompiledPolicy, SidecarConfig, compile,
-        compile::LastGood,
-        config::{ConfigAccount, SesFacts, render},
+        CompiledNamespace, CompiledPolicy, compile,
+        config::{ConfigAccount, ConfigError, SesFacts, TEXT_MAX, render},
+        last_accepted::{self, SealKey},
         suppressions::{Entries, HashKey},
     },
     ses::name::SetName,
@@ -42,7 +43,7 @@ use crate::{
 
 /// Writes configurations.
 pub struct Publisher {
-    /// From which the keys of hashes and records are derived.
+    /// From which the keys of hashes, seals and records are derived.
     master_key: Vec<u8>,
     turns: Mutex<HashMap<String, Arc<Turn>>>,
     /// By object: the names of what is written differ.
@@ -111,6 +112,11 @@ impl Publisher {
     /// The key that authenticates the record of one suppression.
     pub(super) fn record_key(&self, suppression: &Key) -> RecordKey {
         RecordKey::new(&self.master_key, suppression)
+    }
+
+    /// The key of the seal on what is kept of a namespace's policies.
+    fn seal_key(&self, namespace: &str) -> SealKey {
+        SealKey::for_namespace(&self.master_key, namespace)
     }
 
     fn turn(&self, namespace: &str) -> Arc<Turn> {
@@ -182,7 +188,10 @@ impl Publisher {
             Ok(text) => (text, None),
             Err(error) => (config.closed(&error).text()?, Some(error)),
         };
-        let config = objects::sidecar_config(namespace, text, &compiled.guardrails);
+        let accepted = last_accepted::text(&compiled.policies, &self.seal_key(namespace)).map_err(ConfigError::from)?;
+        // Both in one object, so that one write tells of both. Where they do not fit, the configuration comes first.
+        let accepted = accepted.filter(|accepted| text.len() + accepted.len() <= TEXT_MAX);
+        let config = objects::sidecar_config(namespace, text, accepted, &compiled.guardrails);
         written |= self.apply(context, &context.world.sidecar_configs, &config).await?;
         if let Some(error) = too_large {
             return Err(error.into());
@@ -339,31 +348,29 @@ pub async fn compiled(context: &Context, namespace: &str, policy: Option<&str>) 
             .scene(namespace, policy, last_good, context.clock(), clock::now());
         compile(&scene.facts())
     };
-    let first = compiled(HashMap::new());
+    let first = compiled(BTreeMap::new());
     if first.policies.iter().all(|policy| policy.errors.is_empty()) {
         return Ok(first);
     }
     Ok(compiled(last_good(context, namespace).await?))
 }
 
-/// What is published now, by policy.
-async fn last_good(context: &Context, namespace: &str) -> Result<HashMap<String, LastGood>, Error> {
+/// The specs that were accepted last, by policy, as they are kept beside the configuration.
+async fn last_good(context: &Context, namespace: &str) -> Result<BTreeMap<String, MailPolicySpec>, Error> {
     let configs: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
-    let Some(config) = configs.get_opt(objects::SIDECAR_CONFIG).await? else {
-        return Ok(HashMap::new());
+    let data = configs
+        .get_opt(objects::SIDECAR_CONFIG)
+        .await?
+        .and_then(|config| config.data);
+    let Some(text) = data.and_then(|mut data| data.remove(objects::LAST_ACCEPTED_KEY)) else {
+        return Ok(BTreeMap::new());
     };
-    let text = config
-        .data
-        .and_then(|mut data| data.remove(objects::SIDECAR_KEY))
-        .unwrap_or_default();
-    // What cannot be read is no last good one: then nothing may leave.
-    let policies = SidecarConfig::parse(&text)
-        .map(|config| config.policies)
-        .unwrap_or_default();
-    Ok(policies
-        .into_iter()
-        .filter_map(|policy| Some((policy.name.clone(), policy.last_good()?)))
-        .collect())
+    let read = last_accepted::read(&text, &context.publisher.seal_key(namespace));
+    // What is not taken is no last good one: then nothing may leave.
+    Ok(read.unwrap_or_else(|error| {
+        warn!(namespace, %error, "policies that cannot be compiled have no last good one and are Paused");
+        BTreeMap::new()
+    }))
 }
 
 /// The account in use.

@@ -1,7 +1,7 @@
 //! What the API server says, as it was seen last: one store a kind, and an index by namespace.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -18,10 +18,10 @@ use kube::{
 
 use super::objects::GUARDRAILS;
 use crate::{
-    api::{MailGuardrail, MailPolicy, MailSuppression, MailWindow, Parsed, SendingAccount},
+    api::{MailGuardrail, MailPolicy, MailPolicySpec, MailSuppression, MailWindow, Parsed, SendingAccount},
     policy::{
         NamespaceFacts,
-        compile::{AccountFacts, GuardrailFacts, LastGood, PolicyFacts},
+        compile::{AccountFacts, GuardrailFacts, PolicyFacts, UnreadSpec},
         windows::{Clock, WindowFacts},
     },
 };
@@ -185,7 +185,7 @@ pub struct Scene {
     accounts: Vec<Arc<Parsed<SendingAccount>>>,
     policies: Vec<Arc<Parsed<MailPolicy>>>,
     windows: Vec<Arc<Parsed<MailWindow>>>,
-    last_good: HashMap<String, LastGood>,
+    last_good: BTreeMap<String, MailPolicySpec>,
     clock: Clock,
     now: jiff::Timestamp,
 }
@@ -197,7 +197,7 @@ impl World {
         &self,
         namespace: &str,
         policy: Option<&str>,
-        last_good: HashMap<String, LastGood>,
+        last_good: BTreeMap<String, MailPolicySpec>,
         clock: Clock,
         now: jiff::Timestamp,
     ) -> Scene {
@@ -367,18 +367,21 @@ impl Scene {
         &self.policies
     }
 
-    fn policy_facts<'a>(&self, policy: &'a Parsed<MailPolicy>) -> PolicyFacts<'a> {
+    fn policy_facts<'a>(&'a self, policy: &'a Parsed<MailPolicy>) -> PolicyFacts<'a> {
         let name = policy.meta().name.as_deref().unwrap_or_default();
         let spec = match policy {
             Parsed::Readable(policy) => Ok(&policy.spec),
-            Parsed::Unreadable(unreadable) => Err(unreadable.error.as_str()),
+            Parsed::Unreadable(unreadable) => Err(UnreadSpec {
+                error: &unreadable.error,
+                stored: &unreadable.spec,
+            }),
         };
         let deleting = policy.meta().deletion_timestamp.is_some();
         PolicyFacts {
             name,
             spec,
             deleting,
-            last_good: self.last_good.get(name).cloned(),
+            last_good: self.last_good.get(name),
         }
     }
 }

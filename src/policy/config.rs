@@ -1,21 +1,17 @@
 //! The sidecar's configuration, published as ConfigMap `mail-sidecar`, key `sidecar.yaml`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    CompiledNamespace, CompiledPolicy, Effective, Limits, Other, Source, Sourced, compile::LastGood, terms::MatchTerms,
+    CompiledNamespace, CompiledPolicy, Effective, Limits, Other, Source, Sourced, Step, Steps,
+    other::RedirectTarget,
+    terms::{MatchTerms, Matching},
 };
-use crate::api::{
-    AddressSet, Mode,
-    condition::bounded,
-    guardrail::Enforcement,
-    policy::{HeaderMatch, OtherRecipients},
-};
+use crate::api::{AddressSet, Mode, address::redact, condition::bounded, guardrail::Enforcement, policy::HeaderMatch};
 
 /// The version this operator writes.
 pub const VERSION: u32 = 1;
@@ -25,6 +21,9 @@ pub const READABLE: std::ops::RangeInclusive<u32> = 1..=VERSION;
 
 /// The largest text published: a ConfigMap holds a mebibyte, and the API server's own fields need room.
 pub const TEXT_MAX: usize = 900_000;
+
+/// The longest explanation.
+const BECAUSE_MAX: usize = 512;
 
 /// What the sidecars of a namespace enforce.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -93,25 +92,22 @@ pub struct NamespaceCeilings {
 pub struct ConfigPolicy {
     /// The MailPolicy's name.
     pub name: String,
-    /// Which messages it is for; absent: those that no other's `match` meets.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "match")]
-    pub match_: Option<ConfigMatch>,
+    /// Which messages it is for.
+    #[serde(rename = "match")]
+    pub match_: ConfigMatch,
     /// The mode now.
     pub mode: Mode,
-    /// When the mode ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub until: Option<Timestamp>,
-    /// The mode after `until`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub then: Option<Mode>,
+    /// What follows the mode: each step later and lower than the one before, the last one stays. Absent: the mode stays.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    #[schemars(with = "Vec<Step>", length(max = 4))]
+    pub then: Steps,
     /// Whether the sidecar enforces, or only reports.
     pub enforcement: Enforcement,
     /// Who may be mailed in Restricted: domains, `*.domain`, addresses and `prefix*@domain`.
     #[schemars(with = "Vec<String>")]
     pub allowed: AddressSet,
     /// What becomes of the others in Restricted.
-    pub other_recipients: OtherRecipients,
+    pub other_recipients: ConfigOther,
     /// Who may send.
     #[schemars(with = "Vec<String>")]
     pub senders: AddressSet,
@@ -126,17 +122,55 @@ pub struct ConfigPolicy {
     pub from: BTreeMap<String, Vec<String>>,
 }
 
-/// Which messages a policy is for; what is named must all hold.
+/// Which messages a policy is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", deny_unknown_fields)]
+pub enum ConfigMatch {
+    /// Those that no other policy's `match` meets.
+    Rest {},
+    /// Those for which all holds that is named.
+    Only {
+        /// The header From is one of these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Vec<String>>")]
+        senders: Option<AddressSet>,
+        /// A header has a line with exactly this value.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<ConfigHeader>,
+    },
+    /// None.
+    Nothing {
+        /// Why: what of the policy's `match` cannot be read.
+        because: String,
+    },
+}
+
+/// A header line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ConfigMatch {
-    /// The header From is one of these.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<String>>")]
-    pub senders: Option<AddressSet>,
-    /// A header has a line with exactly this value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<HeaderMatch>,
+pub struct ConfigHeader {
+    /// The header's name, compared without case.
+    pub name: String,
+    /// The line's whole value, compared exactly.
+    pub value: String,
+}
+
+/// What becomes of a recipient that is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "action", deny_unknown_fields)]
+pub enum ConfigOther {
+    /// Refused.
+    Reject {},
+    /// Kept in the capture store.
+    Capture {},
+    /// Replaced by a mailbox-simulator address.
+    Simulate {},
+    /// Replaced by an address of ours.
+    Redirect {
+        /// The address; `{local}` and `{domain}` before its @ stand for the parts of the original recipient.
+        #[schemars(with = "String")]
+        to: RedirectTarget,
+    },
 }
 
 /// Ceilings of a policy.
@@ -168,7 +202,7 @@ pub struct ConfigSuppressions {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The text is not YAML of this format.
-    #[error("sidecar configuration cannot be read: {0}")]
+    #[error("sidecar configuration cannot be read: {}", redact(&.0.to_string()))]
     Malformed(#[from] serde_yaml::Error),
     /// Another version.
     #[error("sidecar configuration has version {found}, this program reads {} to {}", READABLE.start(), READABLE.end())]
@@ -205,7 +239,7 @@ impl SidecarConfig {
         let unmatched = Unmatched {
             mode: Mode::Paused,
             from: vec![Source::Closed.to_string()],
-            closed: Some(bounded(why.to_string(), 512)),
+            closed: Some(bounded(why.to_string(), BECAUSE_MAX)),
         };
         Self {
             unmatched,
@@ -264,7 +298,10 @@ pub fn render(
         unmatched: Unmatched {
             mode: compiled.default_mode.value,
             from: compiled.default_mode.from_words(),
-            closed: compiled.closed.as_ref().map(|closed| bounded(closed.to_string(), 512)),
+            closed: compiled
+                .closed
+                .as_ref()
+                .map(|closed| bounded(closed.to_string(), BECAUSE_MAX)),
         },
         ceilings: NamespaceCeilings {
             recipients: limits(&bounds.recipients),
@@ -300,16 +337,12 @@ fn render_policy(policy: &CompiledPolicy, ses: SesFacts) -> ConfigPolicy {
     } = effective;
     ConfigPolicy {
         name: policy.name.clone(),
-        match_: policy
-            .matching
-            .clone()
-            .map(|MatchTerms { senders, header }| ConfigMatch { senders, header }),
+        match_: policy.matching.clone().into(),
         mode: mode.value,
-        until: then.map(|(at, _)| at),
-        then: then.map(|(_, mode)| mode),
+        then,
         enforcement: enforcement.value,
         allowed: allowed.value,
-        other_recipients: other_recipients.value.spec(),
+        other_recipients: other_recipients.value.into(),
         senders: senders.value,
         ceilings: ConfigCeilings {
             recipients: recipients.value,
@@ -323,32 +356,29 @@ fn render_policy(policy: &CompiledPolicy, ses: SesFacts) -> ConfigPolicy {
     }
 }
 
-impl ConfigPolicy {
-    /// What was published of a policy, as an opinion of its own; `None` where it cannot be read any more.
-    #[must_use]
-    pub fn last_good(&self) -> Option<LastGood> {
-        let source = || Source::LastGood(self.name.clone());
-        let other = Other::parse(&self.other_recipients).ok()?;
-        // A window that was open then says nothing of now: what follows it stands.
-        let mode = self.then.unwrap_or(self.mode);
-        Some(LastGood {
-            matching: self
-                .match_
-                .clone()
-                .map(|ConfigMatch { senders, header }| MatchTerms { senders, header }),
-            effective: Effective {
-                mode: Sourced::new(mode, source()),
-                then: None,
-                enforcement: Sourced::new(self.enforcement, source()),
-                allowed: Sourced::new(self.allowed.clone(), source()),
-                other_recipients: Sourced::new(other, source()),
-                senders: Sourced::new(self.senders.clone(), source()),
-                recipients: Sourced::new(self.ceilings.recipients.clone(), source()),
-                new_recipients: Sourced::new(self.ceilings.new_recipients.clone(), source()),
-                per_recipient: Sourced::new(self.ceilings.per_recipient.clone(), source()),
-                max_wait: Sourced::new(Duration::from_millis(self.ceilings.max_wait_millis), source()),
+impl From<Matching> for ConfigMatch {
+    fn from(matching: Matching) -> Self {
+        match matching {
+            Matching::Rest => Self::Rest {},
+            Matching::Only(MatchTerms { senders, header }) => Self::Only {
+                senders,
+                header: header.map(|HeaderMatch { name, value }| ConfigHeader { name, value }),
             },
-        })
+            Matching::Nothing(because) => Self::Nothing {
+                because: bounded(because, BECAUSE_MAX),
+            },
+        }
+    }
+}
+
+impl From<Other> for ConfigOther {
+    fn from(other: Other) -> Self {
+        match other {
+            Other::Reject => Self::Reject {},
+            Other::Capture => Self::Capture {},
+            Other::Simulate => Self::Simulate {},
+            Other::Redirect(to) => Self::Redirect { to },
+        }
     }
 }
 

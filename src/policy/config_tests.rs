@@ -8,9 +8,9 @@ unmatched: {mode: Capture, from: [MailGuardrail/nonprod]}
 ceilings: {recipients: [10/s, 2000/h], newRecipients: [], from: {recipients: [MailGuardrail/nonprod]}}
 policies:
 - name: default
+  match: {type: Only, senders: [example.com], header: {name: X-Stream, value: receipts}}
   mode: Live
-  until: 2026-11-24T10:00:00Z
-  then: Capture
+  then: [{from: 2026-11-24T10:00:00Z, mode: Restricted}, {from: 2026-11-24T12:00:00Z, mode: Capture}]
   enforcement: Enforce
   allowed: [example.com, "qa+*@example.org"]
   otherRecipients: {action: Redirect, to: "qa+{local}@example.com"}
@@ -25,7 +25,8 @@ suppressions: {revision: r1}
 fn a_configuration_is_read_and_written_alike() {
     let config = SidecarConfig::parse(TEXT).unwrap();
     assert_eq!(SidecarConfig::parse(&config.text().unwrap()).unwrap(), config);
-    assert_eq!(config.policies[0].then, Some(Mode::Capture));
+    let steps: Vec<Mode> = config.policies[0].then.iter().map(|step| step.mode).collect();
+    assert_eq!(steps, [Mode::Restricted, Mode::Capture]);
 }
 
 #[test]
@@ -65,8 +66,52 @@ fn a_configuration_too_large_for_a_config_map_is_refused() {
 }
 
 #[test]
-fn the_last_good_policy_says_what_follows_its_window() {
-    let good = SidecarConfig::parse(TEXT).unwrap().policies[0].last_good().unwrap();
-    assert_eq!((good.effective.mode.value, good.effective.then), (Mode::Capture, None));
-    assert_eq!(good.effective.mode.from_words(), ["last good MailPolicy/default"]);
+fn an_unknown_field_is_refused_wherever_it_stands() {
+    for (known, surprise) in [
+        ("{action: Redirect, ", "{action: Redirect, surprise: 1, "),
+        ("match: {type: Only, ", "match: {type: Only, surprise: 1, "),
+        ("header: {name: X-Stream, ", "header: {name: X-Stream, surprise: 1, "),
+        ("match: {type: Only, ", "match: {type: Rest, "),
+        (
+            "{from: 2026-11-24T12:00:00Z, ",
+            "{from: 2026-11-24T12:00:00Z, surprise: 1, ",
+        ),
+    ] {
+        let text = TEXT.replace(known, surprise);
+        assert_ne!(text, TEXT);
+        let error = SidecarConfig::parse(&text).unwrap_err();
+        assert!(error.to_string().contains("unknown field"), "{surprise}: {error}");
+    }
+}
+
+#[test]
+fn what_matches_nothing_is_written_and_read_as_such() {
+    let mut config = SidecarConfig::parse(TEXT).unwrap();
+    config.policies[0].match_ = Matching::Nothing("spec.match: no".to_owned()).into();
+    let text = config.text().unwrap();
+    assert!(text.contains("type: Nothing"), "{text}");
+    assert_eq!(SidecarConfig::parse(&text).unwrap(), config);
+}
+
+#[test]
+fn the_schema_knows_no_field_that_is_not_read() {
+    fn open(path: &str, schema: &serde_json::Value, found: &mut Vec<String>) {
+        let Some(fields) = schema.as_object() else { return };
+        let is_map = fields.contains_key("additionalProperties");
+        if fields.contains_key("properties") && schema["additionalProperties"] != false
+            || fields.get("type").is_some_and(|kind| kind == "object") && !is_map
+        {
+            found.push(path.to_owned());
+        }
+        for (name, child) in fields {
+            let children = child.as_array().map_or_else(|| vec![child], |all| all.iter().collect());
+            children
+                .into_iter()
+                .for_each(|child| open(&format!("{path}/{name}"), child, found));
+        }
+    }
+    let schema = schemars::schema_for!(SidecarConfig);
+    let mut found = Vec::new();
+    open("", schema.as_value(), &mut found);
+    assert_eq!(found, Vec::<String>::new());
 }

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::Timestamp;
-
-use super::{Limits, Meet, Other, Source, Sourced};
+use super::{Limits, Other, Source, Sourced, Step, Steps};
 use crate::api::{AddressSet, Mode, condition::bounded, guardrail::Enforcement, policy::EffectiveValue};
 
 /// A value in a status is cut to this many bytes.
@@ -15,8 +13,8 @@ const VALUE_MAX: usize = 512;
 pub struct Effective {
     /// The mode now.
     pub mode: Sourced<Mode>,
-    /// When the mode ends, and what it is then: an open window's end. A window that has not opened is never foretold.
-    pub then: Option<(Timestamp, Mode)>,
+    /// What follows the mode as open windows end. A window that has not opened is never foretold.
+    pub then: Steps,
     /// Whether the sidecar enforces.
     pub enforcement: Sourced<Enforcement>,
     /// Who may be mailed in Restricted.
@@ -43,7 +41,7 @@ impl Effective {
         let unlimited = || Sourced::new(Limits::default(), source.clone());
         Self {
             mode: Sourced::new(Mode::Paused, source.clone()),
-            then: None,
+            then: Steps::default(),
             enforcement: Sourced::new(Enforcement::Enforce, source.clone()),
             allowed: nobody(),
             other_recipients: Sourced::new(Other::Reject, source.clone()),
@@ -71,7 +69,7 @@ impl Effective {
             max_wait,
         } = other;
         Self {
-            then: meet_then((self.mode.value, self.then), (mode.value, then)),
+            then: Steps::meet((self.mode.value, &self.then), (mode.value, &then)),
             mode: self.mode.and(mode),
             enforcement: self.enforcement.and(enforcement),
             allowed: self.allowed.and(allowed),
@@ -87,9 +85,8 @@ impl Effective {
     /// Bounds the mode, now and later.
     #[must_use]
     pub fn at_most(mut self, mode: Mode, source: Source) -> Self {
-        self.then = self.then.map(|(at, then)| (at, then.meet(&mode)));
+        self.then = Steps::meet((self.mode.value, &self.then), (mode, &Steps::default()));
         self.mode = self.mode.and(Sourced::new(mode, source));
-        self.then = self.then.filter(|(_, then)| *then < self.mode.value);
         self
     }
 
@@ -108,10 +105,9 @@ impl Effective {
             per_recipient,
             max_wait,
         } = self;
-        let mode_text = match then {
-            Some((at, then)) => format!("{} until {at}, then {then}", mode.value),
-            None => mode.value.to_string(),
-        };
+        let mode_text = then.iter().fold(mode.value.to_string(), |text, Step { from, mode }| {
+            format!("{text} until {from}, then {mode}")
+        });
         vec![
             shown("mode", mode, mode_text),
             shown("enforcement", enforcement, format!("{:?}", enforcement.value)),
@@ -146,16 +142,4 @@ pub(super) fn shown<T>(field: &str, sourced: &Sourced<T>, value: String) -> Effe
         value: bounded(value, VALUE_MAX),
         from: sourced.from_words(),
     }
-}
-
-/// When the meet of two modes changes first, and to what.
-fn meet_then(
-    (one, one_then): (Mode, Option<(Timestamp, Mode)>),
-    (two, two_then): (Mode, Option<(Timestamp, Mode)>),
-) -> Option<(Timestamp, Mode)> {
-    let at = [one_then, two_then].into_iter().flatten().map(|(at, _)| at).min()?;
-    let later =
-        |mode, then: Option<(Timestamp, Mode)>| then.filter(|(end, _)| *end <= at).map_or(mode, |(_, then)| then);
-    let then = later(one, one_then).meet(&later(two, two_then));
-    Some((at, then)).filter(|(_, then)| *then < one.meet(&two))
 }

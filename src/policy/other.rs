@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Meet;
@@ -25,7 +26,8 @@ pub enum Other {
 }
 
 /// An address with `{local}` and `{domain}` in its local part.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RedirectTarget {
     local: Vec<Piece>,
     domain: Domain,
@@ -112,6 +114,20 @@ impl RedirectTarget {
     }
 }
 
+impl TryFrom<String> for RedirectTarget {
+    type Error = RedirectError;
+
+    fn try_from(text: String) -> Result<Self, RedirectError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RedirectTarget> for String {
+    fn from(target: RedirectTarget) -> Self {
+        target.to_string()
+    }
+}
+
 impl fmt::Display for RedirectTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for piece in &self.local {
@@ -140,19 +156,6 @@ impl Other {
                 to.as_deref().ok_or(RedirectError::NotAnAddress)?,
             )?),
         })
-    }
-
-    /// The field of a spec that says this.
-    #[must_use]
-    pub fn spec(&self) -> OtherRecipients {
-        let to = match self {
-            Self::Redirect(target) => Some(target.to_string()),
-            Self::Reject | Self::Capture | Self::Simulate => None,
-        };
-        OtherRecipients {
-            action: self.action(),
-            to,
-        }
     }
 
     /// The action without its target.

@@ -17,7 +17,7 @@ pub enum Source {
     MailWindow(String),
     /// An open hold.
     MailHold(String),
-    /// The policy's configuration as it was published before it became unreadable.
+    /// The policy's spec as it was accepted last: the present one cannot be compiled.
     LastGood(String),
     /// Nobody said anything: what absence means.
     Default,

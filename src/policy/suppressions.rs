@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use sha2::Sha256;
 
-use super::terms::SpecError;
-use crate::api::{Address, MailSuppressionSpec, Pattern, policy::SuppressionReason, suppression::SuppressionEntry};
+use super::{keyed::mac, terms::SpecError};
+use crate::api::{
+    Address, MailSuppressionSpec, Pattern, address::AddressError, policy::SuppressionReason,
+    suppression::SuppressionEntry,
+};
 
 /// The most entries of one namespace: their hashes must fit one Secret.
 pub const ENTRIES_MAX: usize = 16_384;
@@ -148,8 +149,10 @@ fn read_inline(entry: &SuppressionEntry) -> Result<(Subject, Entry), String> {
         expires,
     } = entry;
     let subject = match (address, domain) {
-        (Some(address), None) => Subject::Address(Address::parse(address).map_err(|error| error.to_string())?),
-        (None, Some(domain)) => Subject::Domain(Pattern::parse_domain(domain).map_err(|error| error.to_string())?),
+        (Some(address), None) => read_address(address)?,
+        (None, Some(domain)) => {
+            Subject::Domain(Pattern::parse_domain(domain).map_err(|_| "not a domain, and not *.domain".to_owned())?)
+        }
         (Some(_), Some(_)) | (None, None) => return Err("name an address or a domain, one of them".to_owned()),
     };
     Ok((
@@ -161,12 +164,20 @@ fn read_inline(entry: &SuppressionEntry) -> Result<(Subject, Entry), String> {
     ))
 }
 
+/// An address, whose domain, too, is not repeated where it is wrong: it may hold what was meant as local part.
+fn read_address(text: &str) -> Result<Subject, String> {
+    Address::parse(text).map(Subject::Address).map_err(|error| match error {
+        AddressError::Domain(_) => "the part after the @ is not a domain".to_owned(),
+        error @ (AddressError::NoAt | AddressError::LocalPart | AddressError::TooLong) => error.to_string(),
+    })
+}
+
 /// `address-or-domain[,Bounce|Complaint[,expiry]]`
 fn read_line(line: &str) -> Result<(Subject, Entry), String> {
     let mut fields = line.split(',').map(str::trim);
     let subject = fields.next().unwrap_or_default();
     let subject = if subject.contains('@') {
-        Subject::Address(Address::parse(subject).map_err(|error| error.to_string())?)
+        read_address(subject)?
     } else {
         // The text may be an address with its @ mistyped: it is not repeated.
         Subject::Domain(Pattern::parse_domain(subject).map_err(|_| "not an address and not a domain".to_owned())?)
@@ -225,19 +236,6 @@ impl fmt::Debug for HashKey {
     }
 }
 
-/// HMAC-SHA256 over parts, each with its length before it, so that no two lists of parts are the same text.
-pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return [0; 32];
-    };
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -274,14 +272,16 @@ mod tests {
     #[test]
     fn a_wrong_entry_is_told_by_its_place_and_not_by_its_text() {
         let errors = read(
-            json!({"entries": [{"address": "secret name@example.com"}, {}]}),
-            Some("ok@example.com\nsecret.example.com,because\nsecret"),
+            json!({"entries": [
+                {"address": "secret name@example.com"}, {}, {"domain": "secret@example.com"}, {"address": "a@secret"},
+            ]}),
+            Some("ok@example.com\nsecret.example.com,because\nsecret\na@secret"),
         )
         .unwrap_err();
-        assert_eq!(errors.len(), 4);
+        assert_eq!(errors.len(), 7);
         assert!(errors.iter().all(|error| !error.contains("secret")), "{errors:?}");
         assert!(
-            errors[2].starts_with("Secret mail-suppression-list, line 2: "),
+            errors[4].starts_with("Secret mail-suppression-list, line 2: "),
             "{errors:?}"
         );
     }

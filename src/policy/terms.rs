@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::{Limits, Other};
 use crate::api::{
     AddressSet, Domain, MailGuardrailSpec, MailPolicySpec, Mode, Pattern, Rate, SendingAccountSpec,
+    address::redact,
     guardrail::{Defaults, Enforcement, Release, SesBound, SuppressionBound, SuppressionScope, WindowBound},
     policy::{
         Archive, Ceilings, DeletionPolicy, EventDestination, HeaderMatch, Match, PolicyCeilings, SesOptions, Smime,
@@ -74,6 +78,19 @@ impl Reader {
         Some(patterns.into_iter().collect())
     }
 
+    fn matching(&mut self, match_: Option<&Match>) -> Matching {
+        let Some(Match { senders, header }) = match_ else {
+            return Matching::Rest;
+        };
+        if senders.as_ref().is_none_or(Vec::is_empty) && header.is_none() {
+            self.keep("match", Err::<(), _>("name senders, a header, or both"));
+        }
+        Matching::Only(MatchTerms {
+            senders: self.senders("match.senders", senders.as_ref()),
+            header: header.clone(),
+        })
+    }
+
     fn limits(&mut self, field: &str, texts: Option<&Vec<String>>) -> Option<Limits> {
         let texts = texts?;
         let rates: Vec<Rate> = texts
@@ -117,7 +134,7 @@ pub struct PolicyTerms {
     /// The mode asked for.
     pub mode: Mode,
     /// Which messages it is for.
-    pub matching: Option<MatchTerms>,
+    pub matching: Matching,
     /// Who may be mailed in Restricted.
     pub allowed: Option<AddressSet>,
     /// What becomes of the others.
@@ -140,7 +157,42 @@ pub struct PolicyTerms {
     pub deletion: Option<DeletionPolicy>,
 }
 
-/// Which messages a policy is for; what is named must all hold.
+/// Which messages a policy is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// Those that no other policy's `match` meets.
+    Rest,
+    /// Those that meet its `match`.
+    Only(MatchTerms),
+    /// None: its `match` cannot be read, and this is why. It must not stand beside the policy that has the rest.
+    Nothing(String),
+}
+
+impl Matching {
+    /// Reads a policy's `match` alone, as far as the spec lets it.
+    #[must_use]
+    pub fn of(match_: Option<&Match>) -> Self {
+        let mut reader = Reader::default();
+        let matching = reader.matching(match_);
+        let errors: Vec<String> = reader.errors.iter().map(ToString::to_string).collect();
+        if errors.is_empty() {
+            matching
+        } else {
+            Self::Nothing(errors.join("; "))
+        }
+    }
+
+    /// Reads the `match` of a stored spec that its own kind cannot read.
+    #[must_use]
+    pub fn of_stored(spec: &Value) -> Self {
+        match spec.get("match").map(Match::deserialize).transpose() {
+            Ok(match_) => Self::of(match_.as_ref()),
+            Err(error) => Self::Nothing(format!("spec.match: {}", redact(&error.to_string()))),
+        }
+    }
+}
+
+/// Which messages meet a `match`; what is named must all hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchTerms {
     /// The header From is one of these.
@@ -200,21 +252,6 @@ impl PolicyTerms {
             deletion_policy,
         } = spec;
         let mut reader = Reader::default();
-        let matching = match_.as_ref().map(|Match { senders, header }| {
-            let empty = senders.as_ref().is_none_or(Vec::is_empty) && header.is_none();
-            reader.keep(
-                "match",
-                if empty {
-                    Err("name senders, a header, or both")
-                } else {
-                    Ok(())
-                },
-            );
-            MatchTerms {
-                senders: reader.senders("match.senders", senders.as_ref()),
-                header: header.clone(),
-            }
-        });
         let none = PolicyCeilings::default();
         let PolicyCeilings {
             recipients,
@@ -224,7 +261,7 @@ impl PolicyTerms {
         } = ceilings.as_ref().unwrap_or(&none);
         let terms = Self {
             mode: *mode,
-            matching,
+            matching: reader.matching(match_.as_ref()),
             allowed: reader.allowed(allowed_domains.as_ref(), allowed_recipients.as_ref()),
             other_recipients: other_recipients
                 .as_ref()

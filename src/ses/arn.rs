@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::address::redact;
 use super::name::SetName;
+use crate::api::address::redact;
 
 /// The ARN of a resource in SES. Shown without the address that the ARN of an e-mail identity holds.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::address::redact;
+use crate::api::address::redact;
 
 /// The longest text of SES's that is kept: enough for every message it is known to send.
 const MAX_DETAIL: usize = 400;

@@ -49,7 +49,7 @@ fn after(seconds: i64) -> Timestamp {
 async fn a_window_opens_and_closes_on_the_second() {
     let stage = stage("window").await;
     assert!(!stage.only_set().1);
-    assert!(!stage.published_mode_is("default", "Capture").await.contains("until:"));
+    assert!(!stage.published_mode_is("default", "Capture").await.contains("then:"));
     let (from, until) = (after(4), after(9));
     stage.ses().reset_calls();
     stage.apply(&window("bulk", from, until)).await;
@@ -67,7 +67,7 @@ async fn a_window_opens_and_closes_on_the_second() {
         "it opened at {seen}, long after {from}"
     );
     assert!(
-        config.contains("until:") && config.contains("then: Capture"),
+        config.contains("then:") && config.contains("mode: Capture") && config.contains(&format!("{until:.0}")),
         "{config}"
     );
     stage.window_says("bulk", "Ready", "True Open").await;

@@ -8,6 +8,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    api::{MailGuardrailSpec, MailPolicySpec, SendingAccountSpec},
+    policy::{
+        Hold, Meet,
+        terms::GuardrailTerms,
+        windows::{Clock, WindowFacts},
+    },
+};
 
 /// A namespace written as JSON: what each test says is all there is.
 #[derive(Clone, Debug)]
@@ -16,7 +24,9 @@ struct Scene {
     accounts: Vec<(String, Option<SendingAccountSpec>)>,
     quota: Option<Quota>,
     policies: Vec<(String, Result<MailPolicySpec, String>)>,
-    last_good: Option<LastGood>,
+    last_good: Option<MailPolicySpec>,
+    /// What is stored of policies that cannot be read.
+    stored: Value,
     deleting: bool,
     windows: Vec<WindowFacts>,
     holds: Vec<Hold>,
@@ -58,6 +68,7 @@ fn scene(guardrails: &[Value], policies: &[Value]) -> Scene {
             })
             .collect(),
         last_good: None,
+        stored: Value::Null,
         deleting: false,
         windows: Vec::new(),
         holds: Vec::new(),
@@ -96,9 +107,12 @@ impl Scene {
                 .iter()
                 .map(|(name, spec)| PolicyFacts {
                     name,
-                    spec: spec.as_ref().map_err(String::as_str),
+                    spec: spec.as_ref().map_err(|error| UnreadSpec {
+                        error,
+                        stored: &self.stored,
+                    }),
                     deleting: self.deleting,
-                    last_good: self.last_good.clone(),
+                    last_good: self.last_good.as_ref(),
                 })
                 .collect(),
             windows: self.windows.clone(),
@@ -131,6 +145,16 @@ impl Scene {
         });
         self
     }
+}
+
+/// What follows the mode of a policy.
+fn then(policy: &CompiledPolicy) -> Vec<(Timestamp, Mode)> {
+    policy
+        .effective
+        .then
+        .iter()
+        .map(|step| (step.from, step.mode))
+        .collect()
 }
 
 fn from(sourced: &Sourced<impl Sized>) -> Vec<String> {
@@ -345,31 +369,30 @@ fn each_way_of_having_no_account_closes_the_namespace_and_has_its_word() {
     assert_eq!(nonsense.reason(), "GuardrailUnreadable");
 }
 
+/// A policy whose present spec cannot be compiled, and the one that was accepted last.
+fn gone_bad(guardrails: &[Value], last_good: Value) -> Scene {
+    let mut scene = scene(guardrails, &[json!({"mode": "Live", "allowedDomains": ["co.jp"]})]);
+    scene.last_good = Some(serde_json::from_value(last_good).unwrap());
+    scene
+}
+
 #[test]
 fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bounds_of_now() {
     let wide = guardrail(json!({"maxMode": "Live", "ceilings": {"recipients": ["5/s"]}}));
-    let good = scene(
-        &[wide.clone()],
-        &[json!({"mode": "Live", "senders": ["a@example.com"]})],
-    );
-    let config = super::super::config::render("n", &good.compile(), None, String::new(), |_| {
-        super::super::config::SesFacts {
-            configuration_set: "set".to_owned(),
-            tenant: None,
-            at_most: Mode::Live,
-        }
-    });
-    let mut bad = scene(&[wide], &[json!({"mode": "Live", "allowedDomains": ["co.jp"]})]);
-    assert_eq!(bad.mode(), Mode::Paused);
-    assert_eq!(bad.first().errors[0].field, "spec.allowedDomains[0]");
-
-    bad.last_good = config.policies[0].last_good();
+    let mut bad = gone_bad(&[wide], json!({"mode": "Live", "senders": ["a@example.com"]}));
     let policy = bad.first();
-    assert_eq!((policy.effective.mode.value, policy.set), (Mode::Live, None));
+    assert_eq!(policy.errors[0].field, "spec.allowedDomains[0]");
+    assert_eq!(policy.effective.mode.value, Mode::Live);
+    assert!(policy.set.is_some(), "SES stands as it did");
+    assert_eq!(
+        from(&policy.effective.mode),
+        ["MailGuardrail/a", "last good MailPolicy/a"]
+    );
     assert_eq!(
         policy.effective.senders.value.summary(),
         "1 mailbox pattern at example.com"
     );
+    assert_eq!(policy.accepted, bad.last_good);
 
     bad.guardrails.push((
         "b".to_owned(),
@@ -378,6 +401,83 @@ fn a_policy_that_cannot_be_compiled_is_closed_or_its_last_good_one_within_the_bo
     let policy = bad.first();
     assert_eq!(policy.effective.mode.value, Mode::Capture);
     assert!(policy.effective.senders.value.is_empty());
+
+    bad.last_good = None;
+    let policy = bad.first();
+    assert_eq!(policy.effective.mode.value, Mode::Paused);
+    assert_eq!((policy.accepted, policy.set), (None, None));
+}
+
+#[test]
+fn a_last_good_policy_is_what_it_was_again_once_bounds_that_were_narrow_for_a_while_are_wide() {
+    let wide = guardrail(json!({"maxMode": "Live"}));
+    let mut bad = gone_bad(&[], json!({"mode": "Live"}));
+    let while_unguarded = bad.first();
+    assert_eq!(while_unguarded.effective.mode.value, Mode::Paused);
+    // What is kept is what was accepted, not what was in force.
+    bad.last_good = while_unguarded.accepted;
+    bad.guardrails = scene(&[wide], &[]).guardrails;
+    assert_eq!(bad.mode(), Mode::Live);
+}
+
+#[test]
+fn a_last_good_policy_that_leant_on_ceilings_that_are_gone_gets_the_accounts_quota_and_without_one_is_paused() {
+    let mut bad = gone_bad(&[guardrail(json!({"maxMode": "Live"}))], json!({"mode": "Live"}));
+    assert_eq!(bad.first().effective.recipients.value.to_string(), "14/s, 50000/d");
+    bad.quota = None;
+    assert_eq!(bad.mode(), Mode::Paused);
+}
+
+#[test]
+fn no_window_lifts_a_last_good_policy() {
+    let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
+    let bad = gone_bad(&[bound], json!({"mode": "Capture"})).with_window(Mode::Live, 900, 1100);
+    assert_eq!((bad.mode(), then(&bad.first())), (Mode::Capture, vec![]));
+}
+
+#[test]
+fn a_last_good_policy_that_cannot_be_read_any_more_is_none() {
+    let bad = gone_bad(
+        &[guardrail(json!({"maxMode": "Live"}))],
+        json!({"mode": "Live", "senders": ["co.jp"]}),
+    );
+    assert_eq!(bad.mode(), Mode::Paused);
+}
+
+#[test]
+fn a_policy_without_a_last_good_one_has_the_messages_of_its_match_or_none() {
+    let bound = guardrail(json!({"maxMode": "Live"}));
+    let matching = |spec: Value| scene(&[bound.clone()], &[spec]).first().matching;
+    let bad = |match_: Value| json!({"mode": "Live", "allowedDomains": ["co.jp"], "match": match_});
+    let readable = matching(bad(json!({"senders": ["a@example.com"]})));
+    assert!(matches!(readable, Matching::Only(_)), "{readable:?}");
+    let unreadable = matching(bad(json!({"senders": ["jo@co..jp"]})));
+    assert!(
+        matches!(&unreadable, Matching::Nothing(why) if why.contains("spec.match.senders[0]") && !why.contains("jo")),
+        "{unreadable:?}"
+    );
+    assert_eq!(
+        matching(json!({"mode": "Live", "allowedDomains": ["co.jp"]})),
+        Matching::Rest
+    );
+}
+
+#[test]
+fn a_policy_that_its_kind_cannot_read_has_the_messages_of_its_match_or_none() {
+    let mut scene = scene(
+        &[guardrail(json!({"maxMode": "Live"}))],
+        &[json!({"mode": "Everything"})],
+    );
+    scene.stored = json!({"match": {"senders": ["a@example.com"]}});
+    assert!(matches!(scene.first().matching, Matching::Only(_)));
+    scene.stored = json!({"match": {"senders": "jo@example.com"}});
+    let matching = scene.first().matching;
+    assert!(
+        matches!(&matching, Matching::Nothing(why) if !why.contains("jo@")),
+        "{matching:?}"
+    );
+    scene.stored = json!({});
+    assert_eq!(scene.first().matching, Matching::Rest);
 }
 
 // Windows, holds, deletion, clock.
@@ -418,25 +518,35 @@ fn a_window_lifts_the_mode_as_far_as_every_guardrail_lets_it() {
 fn an_open_window_foretells_its_end_and_a_scheduled_one_nothing() {
     let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
     let scene = scene(&[bound], &[json!({"mode": "Capture"})]);
+    let at = |second| Timestamp::from_second(second).unwrap();
     let open = scene.clone().with_window(Mode::Live, 900, 1100).compile();
-    let end = Timestamp::from_second(1100).unwrap();
     assert_eq!(
-        (open.policies[0].effective.then, open.next_change),
-        (Some((end, Mode::Capture)), Some(end))
+        (then(&open.policies[0]), open.next_change),
+        (vec![(at(1100), Mode::Capture)], Some(at(1100)))
     );
-    let scheduled = scene.clone().with_window(Mode::Live, 1050, 1100).compile();
-    let begin = Timestamp::from_second(1050).unwrap();
+    let scheduled = scene.with_window(Mode::Live, 1050, 1100).compile();
     assert_eq!(
-        (scheduled.policies[0].effective.then, scheduled.next_change),
-        (None, Some(begin))
+        (then(&scheduled.policies[0]), scheduled.next_change),
+        (vec![], Some(at(1050)))
     );
-    // Two open at once: the first change is when the higher one ends.
-    let two = scene
-        .with_window(Mode::Simulate, 900, 1300)
+}
+
+#[test]
+fn of_several_open_windows_every_end_is_foretold_down_to_the_base() {
+    let bound = guardrail(json!({"maxMode": "Live", "window": {"maxMode": "Live", "maxDuration": "4h"}}));
+    let policy = scene(&[bound], &[json!({"mode": "Paused"})])
+        .with_window(Mode::Restricted, 900, 1300)
         .with_window(Mode::Live, 950, 1100)
+        // Ends first, and lower: its end changes nothing.
+        .with_window(Mode::Simulate, 950, 1050)
         .first();
-    assert_eq!(two.effective.mode.value, Mode::Live);
-    assert_eq!(two.effective.then, Some((end, Mode::Simulate)));
+    let at = |second| Timestamp::from_second(second).unwrap();
+    assert_eq!(policy.effective.mode.value, Mode::Live);
+    assert_eq!(then(&policy), [(at(1100), Mode::Restricted), (at(1300), Mode::Paused)]);
+    assert_eq!(
+        policy.effective.values()[0].value,
+        "Live until 1970-01-01T00:18:20Z, then Restricted until 1970-01-01T00:21:40Z, then Paused"
+    );
 }
 
 #[test]
@@ -448,10 +558,7 @@ fn a_hold_and_a_deletion_beat_every_mode_and_every_window() {
         policy: "a".to_owned(),
     });
     let policy = held.first();
-    assert_eq!(
-        (policy.effective.mode.value, policy.effective.then),
-        (Mode::Paused, None)
-    );
+    assert_eq!((policy.effective.mode.value, then(&policy)), (Mode::Paused, vec![]));
     assert_eq!(from(&policy.effective.mode), ["MailHold/h"]);
     let mut deleted = scene(&[bound], &[json!({"mode": "Live"})]);
     deleted.deleting = true;
@@ -684,9 +791,12 @@ proptest! {
                 prop_assert!(mode <= most || terms.max_mode.is_none());
             }
         }
-        if let Some((_, then)) = scene.first().effective.then {
-            prop_assert!(then < mode, "what follows a window is lower");
-        }
+        // What follows goes down, and ends where the policy would be without windows.
+        let then: Vec<Mode> = then(&scene.first()).into_iter().map(|(_, mode)| mode).collect();
+        let stair: Vec<Mode> = std::iter::once(mode).chain(then).collect();
+        prop_assert!(stair.is_sorted_by(|one, two| one > two), "{stair:?}");
+        let without = Scene { windows: Vec::new(), ..scene.clone() };
+        prop_assert_eq!(stair.last(), Some(&without.mode()));
     }
 
     #[test]
