@@ -5,6 +5,8 @@ use std::{fmt, num::NonZeroU64, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::address::redact;
+
 /// The longest period: SES's own accounts are per rolling day.
 const LONGEST_SECONDS: u64 = 86_400;
 
@@ -36,7 +38,7 @@ impl FromStr for Rate {
     type Err = RateError;
 
     fn from_str(text: &str) -> Result<Self, RateError> {
-        let malformed = || RateError::Malformed(text.to_owned());
+        let malformed = || RateError::Malformed(redact(text));
         let (count, period) = text.split_once('/').ok_or_else(malformed)?;
         let number = |digits: &str| -> Result<u64, RateError> {
             let plain = digits.starts_with(|c: char| c.is_ascii_digit())
@@ -147,6 +149,8 @@ mod tests {
         ] {
             assert_eq!(parse(text), Err(RateError::Malformed(text.to_owned())), "{text}");
         }
+        let address = parse("jo@example.com").unwrap_err();
+        assert_eq!(address, RateError::Malformed("***@example.com".to_owned()));
     }
 
     #[test]

@@ -36,8 +36,7 @@ const FEEDBACK_EVENTS: [EventType; 8] = [
     EventType::Subscription,
 ];
 
-/// The configuration set of a policy whose spec could be compiled; `None` where it could not, so that SES keeps what
-/// it has.
+/// The configuration set of a policy, as the spec in force has it; `None` where none is, so that SES keeps what it has.
 #[must_use]
 pub fn desired_set(
     namespace: &str,

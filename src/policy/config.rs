@@ -11,7 +11,7 @@ use super::{
     other::RedirectTarget,
     terms::{MatchTerms, Matching},
 };
-use crate::api::{AddressSet, Mode, condition::bounded, guardrail::Enforcement, policy::HeaderMatch};
+use crate::api::{AddressSet, Mode, address::redact, condition::bounded, guardrail::Enforcement, policy::HeaderMatch};
 
 /// The version this operator writes.
 pub const VERSION: u32 = 1;
@@ -202,7 +202,7 @@ pub struct ConfigSuppressions {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The text is not YAML of this format.
-    #[error("sidecar configuration cannot be read: {0}")]
+    #[error("sidecar configuration cannot be read: {}", redact(&.0.to_string()))]
     Malformed(#[from] serde_yaml::Error),
     /// Another version.
     #[error("sidecar configuration has version {found}, this program reads {} to {}", READABLE.start(), READABLE.end())]

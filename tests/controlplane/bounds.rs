@@ -1,5 +1,6 @@
 //! What bounds a policy: guardrails, accounts and namespaces that are missing, disagree or change.
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use mail_policy_operator::api::MailPolicy;
 use serde_json::json;
@@ -230,6 +231,43 @@ async fn a_policy_that_becomes_invalid_keeps_its_last_good_configuration_within_
     let tightened = json!({"spec": {"maxMode": "Capture"}});
     stage.patch(&stage.guardrails(), &stage.name, tightened).await;
     stage.mode_is("default", "Capture").await;
+    stage.published_mode_is("default", "Capture").await;
+    stage.set_is(false).await;
+
+    // They are the bounds of a moment: once they are wider, it is what it was.
+    let widened = json!({"spec": {"maxMode": "Live"}});
+    stage.patch(&stage.guardrails(), &stage.name, widened).await;
+    stage.mode_is("default", "Restricted").await;
+    stage.set_is(true).await;
+    stage.published_mode_is("default", "Restricted").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_edit_of_what_was_accepted_last_is_never_in_force() {
+    let stage = set("forged").await;
+    let policies: Api<MailPolicy> = stage.namespaced();
+    stage
+        .patch(&policies, "default", json!({"spec": {"mode": "Capture"}}))
+        .await;
+    stage.published_mode_is("default", "Capture").await;
+    let suffix = json!({"spec": {"allowedDomains": ["co.uk"]}});
+    stage.patch(&policies, "default", suffix).await;
+    stage.policy_says("default", "Accepted", "False SpecInvalid").await;
+    stage.published_mode_is("default", "Capture").await;
+    let maps: Api<ConfigMap> = stage.namespaced();
+    let kept = maps.get("mail-sidecar").await.unwrap().data.unwrap()["last-accepted.yaml"].clone();
+    let forged = kept.replace("mode: Capture", "mode: Live");
+    assert_ne!(forged, kept);
+
+    stage
+        .patch(&maps, "mail-sidecar", json!({"data": {"last-accepted.yaml": forged}}))
+        .await;
+
+    stage.published_mode_is("default", "Paused").await;
+    stage.mode_is("default", "Paused").await;
+    let mended = json!({"spec": {"mode": "Capture", "allowedDomains": ["example.com"]}});
+    stage.patch(&policies, "default", mended).await;
+    stage.policy_says("default", "Ready", "True InForce").await;
     stage.published_mode_is("default", "Capture").await;
 }
 

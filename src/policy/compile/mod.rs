@@ -61,7 +61,7 @@ pub struct CompiledNamespace {
 pub struct CompiledPolicy {
     /// Its name.
     pub name: String,
-    /// What of its spec cannot be compiled; then `effective` is the last good one met with the bounds, or closed.
+    /// What of its spec cannot be compiled; then all else is of the last good one, met with the bounds, or closed.
     pub errors: Vec<SpecError>,
     /// The spec in force: the present one, else the one that was accepted last.
     pub accepted: Option<MailPolicySpec>,
@@ -71,7 +71,7 @@ pub struct CompiledPolicy {
     pub effective: Effective,
     /// Where a bound made the policy's wish smaller.
     pub clamps: Vec<Clamp>,
-    /// What SES gets; `None` where the spec cannot be compiled: then SES keeps what it has.
+    /// What SES gets; `None` where no spec is in force: then SES keeps what it has.
     pub set: Option<SetTerms>,
     /// Suppression at the configuration set; `None` inherits.
     pub suppression: Option<SuppressionOptions>,
@@ -210,7 +210,7 @@ impl Namespace<'_> {
         let last_good = facts
             .last_good
             .and_then(|spec| Some((spec, PolicyTerms::read(spec).ok()?)));
-        // What the spec says cannot be read: SES keeps what it has, and what cannot be undone is not done.
+        // What the spec says cannot be read: what cannot be undone is not done.
         let deletion = Sourced::new(DeletionPolicy::Retain, Source::Closed);
         let Some((spec, terms)) = last_good else {
             return CompiledPolicy {
@@ -232,8 +232,6 @@ impl Namespace<'_> {
         CompiledPolicy {
             errors,
             clamps: Vec::new(),
-            set: None,
-            suppression: None,
             deletion,
             ..self.accepted(facts.name, spec, terms, &source, &[])
         }
