@@ -531,7 +531,8 @@ async fn a_bulk_goes_on_the_list_and_off_it_in_batches_that_are_recorded() {
     const ENTRIES: usize = 120;
     const BATCH: usize = 50;
     let stage = stage("bulk").await;
-    let lines: String = (0..ENTRIES).map(|index| format!("a{index}@example.net\n")).collect();
+    let lines: Vec<String> = (0..ENTRIES).map(|index| format!("a{index}@example.net\n")).collect();
+    let lines = lines.concat();
     list_secret(&stage, &lines).await;
     stage.ses().reset_calls();
     let bulk = SUPPRESSION
