@@ -180,16 +180,16 @@ async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Resul
         .budget
         .spend(Priority::SpecChange, "GetAccount", account.ses.account())
         .await?;
-    let first = account.inventory().is_none();
+    let first = account.listed.inventory().is_none();
     let priority = if first { Priority::SpecChange } else { Priority::Drift };
     let scope = match spec.isolation {
         Isolation::ConfigurationSet => Scope::WithoutTenants,
         Isolation::Tenant => Scope::WithTenants,
     };
-    account.begin_listing();
+    account.listed.begin_listing();
     // One that fails leaves what was made before it to the next.
     let listed = Inventory::list(account.reader(priority), scope).await?;
-    let inventory = account.end_listing(listed);
+    let inventory = account.listed.end_listing(listed);
     concern(context, &account, first);
     let seals = seals::settle(&account, object, &consent(object), !first).await?;
     Ok(Observed {
@@ -234,12 +234,12 @@ fn differs(account: &Account, status: &MailPolicyStatus) -> bool {
         return false;
     };
     let tenant_differs = ses.tenant.as_ref().is_some_and(|tenant| {
-        let inventory = account.inventory();
+        let inventory = account.listed.inventory();
         let listed = inventory.as_ref().and_then(|inventory| inventory.tenants.get(tenant));
         let disabled = listed.is_some_and(|listed| listed.sending == SendingStatus::Disabled);
-        !account.has_tenant(tenant) || disabled != is_tenant_paused(status)
+        !account.listed.has_tenant(tenant) || disabled != is_tenant_paused(status)
     });
-    !account.has_set(&ses.configuration_set) || tenant_differs
+    !account.listed.has_set(&ses.configuration_set) || tenant_differs
 }
 
 fn is_tenant_paused(status: &MailPolicyStatus) -> bool {

@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use futures::StreamExt;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{engine::AT_ONCE, queue::KeyQueue, world::Key};
+use super::{engine::AT_ONCE, listed::Listed, queue::KeyQueue, world::Key};
 use crate::{
     api::SendingAccountSpec,
     metrics::{Called, Metrics, OfPriority},
@@ -18,7 +18,6 @@ use crate::{
         aws::AwsWriter,
         budget::{Admission, Budget, CircuitPolicy, Meter, Priority, Rate},
         client::{Connection, Role, Timeouts, WriteSes},
-        inventory::Inventory,
         name::TenantName,
         read::Reader,
     },
@@ -32,21 +31,6 @@ const PLANS_AT_WORK: usize = 32;
 const WIDE_BUDGET: f64 = 256.0;
 /// How long a slot is kept for an object whose turn it is.
 const SLOT_KEPT: Duration = Duration::from_secs(30);
-
-/// Names of what was made, or read, and a listing may not show yet.
-#[derive(Default)]
-struct Fresh {
-    /// Since the last listing began.
-    since: Names,
-    /// Before the listing began that is under way: it must show them.
-    before: Names,
-}
-
-#[derive(Default)]
-struct Names {
-    sets: BTreeSet<String>,
-    tenants: BTreeSet<String>,
-}
 
 /// One account and region.
 pub struct Account {
@@ -64,12 +48,10 @@ pub struct Account {
     turns: Arc<AbortOnDropHandle<()>>,
     /// What its ARNs begin with.
     pub arns: ArnBase,
-    /// What was listed last; `None` before the first listing.
-    inventory: RwLock<Option<Arc<Inventory>>>,
+    /// What stands there, as far as is known.
+    pub listed: Arc<Listed>,
     /// The namespaces' tenants, one at a time each.
     pub tenants: Tenants,
-    /// What listings may not show yet.
-    fresh: Mutex<Fresh>,
     /// For which wish the account was last observed without a failure, and when.
     observed: Mutex<Option<(u64, Instant)>>,
 }
@@ -104,9 +86,9 @@ impl Account {
             }
         };
         // What stands in SES does not change with our wishes; another isolation lists more.
-        let inventory = before
+        let listed = before
             .filter(|before| self::connection(&before.spec) == connection && before.spec.isolation == spec.isolation)
-            .and_then(Self::inventory);
+            .map_or_else(Arc::default, |before| Arc::clone(&before.listed));
         let plans = plans_at_work(spec);
         let (admission, turns) = match before {
             Some(before) if plans_at_work(&before.spec) == plans => {
@@ -132,9 +114,8 @@ impl Account {
             admission,
             turns,
             arns,
-            inventory: RwLock::new(inventory),
+            listed,
             tenants: Tenants::default(),
-            fresh: Mutex::default(),
             observed: Mutex::default(),
         })
     }
@@ -160,86 +141,6 @@ impl Account {
     #[must_use]
     pub fn reader(&self, priority: Priority) -> Reader<'_> {
         Reader::new(&*self.ses, &self.budget, priority)
-    }
-
-    /// What was listed last.
-    #[must_use]
-    pub fn inventory(&self) -> Option<Arc<Inventory>> {
-        self.inventory.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Whether the set stands, as far as is known.
-    #[must_use]
-    pub fn has_set(&self, name: &str) -> bool {
-        let is_fresh = |fresh: &Fresh| fresh.since.sets.contains(name) || fresh.before.sets.contains(name);
-        is_fresh(&self.fresh()) || self.inventory().is_some_and(|inventory| inventory.sets.contains(name))
-    }
-
-    /// Notes that the set was made, or read.
-    pub fn note_set(&self, name: &str) {
-        self.fresh().since.sets.insert(name.to_owned());
-    }
-
-    /// Whether the tenant stands, as far as is known.
-    #[must_use]
-    pub fn has_tenant(&self, name: &str) -> bool {
-        let is_fresh = |fresh: &Fresh| fresh.since.tenants.contains(name) || fresh.before.tenants.contains(name);
-        is_fresh(&self.fresh())
-            || self
-                .inventory()
-                .is_some_and(|inventory| inventory.tenants.contains_key(name))
-    }
-
-    /// Notes that the tenant was made, or read.
-    pub fn note_tenant(&self, name: &str) {
-        self.fresh().since.tenants.insert(name.to_owned());
-    }
-
-    fn fresh(&self) -> MutexGuard<'_, Fresh> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that the set is gone.
-    pub fn note_gone(&self, name: &str) {
-        let mut fresh = self.fresh();
-        fresh.since.sets.remove(name);
-        fresh.before.sets.remove(name);
-        drop(fresh);
-        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inventory) = inventory.as_mut().filter(|inventory| inventory.sets.contains(name)) {
-            Arc::make_mut(inventory).sets.remove(name);
-        }
-    }
-
-    /// Notes that the tenant is gone.
-    pub fn note_tenant_gone(&self, name: &str) {
-        let mut fresh = self.fresh();
-        fresh.since.tenants.remove(name);
-        fresh.before.tenants.remove(name);
-        drop(fresh);
-        let mut inventory = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inventory) = inventory
-            .as_mut()
-            .filter(|inventory| inventory.tenants.contains_key(name))
-        {
-            Arc::make_mut(inventory).tenants.remove(name);
-        }
-    }
-
-    /// A listing begins: what is made from now on it may miss.
-    pub fn begin_listing(&self) {
-        let mut fresh = self.fresh();
-        let Names { sets, tenants } = std::mem::take(&mut fresh.since);
-        fresh.before.sets.extend(sets);
-        fresh.before.tenants.extend(tenants);
-    }
-
-    /// A listing ended. What was made before it began it shows; what it does not show has vanished.
-    pub fn end_listing(&self, inventory: Inventory) -> Arc<Inventory> {
-        let inventory = Arc::new(inventory);
-        *self.inventory.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&inventory));
-        self.fresh().before = Names::default();
-        inventory
     }
 }
 

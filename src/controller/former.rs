@@ -155,7 +155,7 @@ pub(super) async fn retire<K: Resource<DynamicType = ()>>(
             .await;
     }
     if removal == Removal::Delete {
-        account.note_gone(set.as_str());
+        account.listed.note_gone(set.as_str());
         for finding in tenant::remove(context, account, key, others_stay).await? {
             context
                 .events

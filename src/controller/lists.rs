@@ -61,7 +61,7 @@ pub(super) enum Outcome {
 /// The account of the namespace, once it was reached and listed.
 pub(super) fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Account>> {
     let account = context.accounts.get(&namespace.account.as_ref()?.value)?;
-    account.inventory().is_some().then_some(account)
+    account.listed.inventory().is_some().then_some(account)
 }
 
 /// The spec's entries and releases, as far as the guardrails and the account let them reach.
@@ -97,7 +97,7 @@ pub(super) fn wish(
             (SuppressionScope::Tenant, None) => wish
                 .clamps
                 .push("scope Tenant is not used: the SendingAccount isolates by configuration set".to_owned()),
-            (SuppressionScope::Tenant, Some(tenant)) if account.has_tenant(tenant.as_str()) => {
+            (SuppressionScope::Tenant, Some(tenant)) if account.listed.has_tenant(tenant.as_str()) => {
                 lists.push(SuppressionList::Tenant(tenant.clone()));
             }
             (SuppressionScope::Tenant, Some(_)) => wish.lacks_tenant = true,

@@ -18,6 +18,7 @@ mod in_use;
 pub mod latest;
 pub mod lease;
 mod list_memory;
+mod listed;
 mod lists;
 pub mod namespace;
 pub mod objects;

@@ -184,7 +184,7 @@ fn account(context: &Context, namespace: &CompiledNamespace) -> Option<Arc<Accou
     namespace.quota?;
     let name = &namespace.account.as_ref()?.value;
     let account = context.accounts.get(name)?;
-    account.inventory().is_some().then_some(account)
+    account.listed.inventory().is_some().then_some(account)
 }
 
 /// The account is there and is being looked at for the first time: all its policies are reconciled when that is over.

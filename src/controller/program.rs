@@ -162,7 +162,7 @@ pub(super) async fn program(
             // What stands now must be read, whatever went wrong; only that costs no call where nothing was asked.
             context.doubt(key);
             if let ApplyError::Stale { .. } = &error {
-                account.note_set(desired.name.as_str());
+                account.listed.note_set(desired.name.as_str());
             }
             return Ok(Outcome::Failed {
                 error: error.into(),
@@ -172,7 +172,7 @@ pub(super) async fn program(
         }
     };
     context.settle(key);
-    account.note_set(desired.name.as_str());
+    account.listed.note_set(desired.name.as_str());
     let as_left = as_left(expected.as_ref(), plan_context.intended_sending, desired);
     let drift = drift(
         context,
@@ -253,7 +253,7 @@ fn standing(
 ) -> Standing {
     // A switch that was under way when the operator was killed is not known, and so must be read.
     let remembered = remembered.filter(|memory| memory.sending().is_some());
-    match (account.has_set(desired.name.as_str()), remembered) {
+    match (account.listed.has_set(desired.name.as_str()), remembered) {
         (false, _) if !context.is_doubted(key) => Standing::Absent,
         (true, Some(memory)) if !context.is_doubted(key) => Standing::Remembered(memory),
         (_, _) => Standing::Unread,

@@ -105,7 +105,7 @@ async fn ensure_set(
     consent: &Consent,
     check: bool,
 ) -> Result<Option<Finding>, Error> {
-    let stands = account.has_set(name.as_str());
+    let stands = account.listed.has_set(name.as_str());
     if stands && !check {
         return Ok(None);
     }
@@ -127,7 +127,7 @@ async fn ensure_set(
     let observed = account.reader(Priority::SpecChange).set(name, None).await?;
     let plan = plan_set(&desired, observed.as_ref(), &context);
     let applied = apply(&plan, &*account.ses, &account.budget, Priority::SpecChange).await?;
-    account.note_set(name.as_str());
+    account.listed.note_set(name.as_str());
     let mut findings = applied.findings().iter();
     Ok(findings.find(|it| matches!(it, Finding::Refused { .. })).cloned())
 }

@@ -69,7 +69,7 @@ pub async fn known(
 /// Whether the tenant stands and may send, as far as is known and nobody doubts it.
 fn stands_enabled(account: &Account, name: &TenantName) -> bool {
     let disabled = listed(account, name) == Some(SendingStatus::Disabled);
-    account.has_tenant(name.as_str()) && !disabled && !account.tenants.is_doubted(name)
+    account.listed.has_tenant(name.as_str()) && !disabled && !account.tenants.is_doubted(name)
 }
 
 /// Makes the tenant stand. `remembered` is what the policy's status tells of it.
@@ -94,7 +94,7 @@ pub async fn settle(
         return Ok(Tenant::as_left(hash));
     }
     let as_left = last.as_ref() == Some(&hash) || remembered == Some(&hash);
-    let observed = if last.is_none() && !account.has_tenant(desired.name.as_str()) {
+    let observed = if last.is_none() && !account.listed.has_tenant(desired.name.as_str()) {
         // Neither listed nor tried since: it does not stand, and reading it would only say so.
         None
     } else {
@@ -112,7 +112,7 @@ pub async fn settle(
     *last = Some(String::new());
     apply(&plan, &*account.ses, &account.budget, priority).await?;
     account.tenants.settle(&desired.name);
-    account.note_tenant(desired.name.as_str());
+    account.listed.note_tenant(desired.name.as_str());
     if observed.is_none() {
         made(context, namespace);
     }
@@ -162,7 +162,7 @@ fn desired(context: &Context, account: &Account, namespace: &str) -> Option<Desi
 }
 
 fn listed(account: &Account, name: &TenantName) -> Option<SendingStatus> {
-    Some(account.inventory()?.tenants.get(name.as_str())?.sending)
+    Some(account.listed.inventory()?.tenants.get(name.as_str())?.sending)
 }
 
 /// Deletes the tenant when the last policy of its namespace has gone from the account and was to delete what it made.
@@ -197,7 +197,7 @@ pub async fn remove(
     let plan = plan_tenant_removal(&owner, observed.as_ref(), Removal::Delete);
     let applied = apply(&plan, &*account.ses, &account.budget, Priority::Tighten).await?;
     *last = None;
-    account.note_tenant_gone(name.as_str());
+    account.listed.note_tenant_gone(name.as_str());
     for name in context.world.suppressions.names(&leaving.namespace) {
         let namespace = leaving.namespace.clone();
         context.queues.suppressions.push(Key { namespace, name });
