@@ -367,7 +367,8 @@ async fn an_operator_killed_before_or_after_any_call_for_a_tenant_makes_and_remo
             tenant_has_sets(stage, 1).await;
         } else {
             stage.gone(&stage.namespaced::<MailPolicy>(), "default").await;
-            assert_eq!((tenants(stage), stage.sets().len()), (BTreeMap::new(), 0));
+            let calls: Vec<_> = stage.writes();
+            assert_eq!((tenants(stage), stage.sets().len()), (BTreeMap::new(), 0), "{calls:?}");
         }
         let names: Vec<_> = stage.writes().into_iter().filter(|call| call.applied).collect();
         let of_tenants = names.iter().filter(|call| call.operation.name().ends_with("Tenant"));
