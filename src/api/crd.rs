@@ -135,10 +135,7 @@ mod tests {
                 unbounded.push(path.to_owned());
             }
             for (name, child) in schema["properties"].as_object().into_iter().flatten() {
-                // Kubernetes' own selector: its lists have no bounds anywhere.
-                if name != "namespaceSelector" {
-                    walk(&format!("{path}.{name}"), child, unbounded);
-                }
+                walk(&format!("{path}.{name}"), child, unbounded);
             }
             if schema["items"].is_object() {
                 walk(&format!("{path}[]"), &schema["items"], unbounded);

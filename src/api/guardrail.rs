@@ -1,7 +1,7 @@
 //! `MailGuardrail`: what a set of namespaces may do at most.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, core::Selector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,30 @@ use super::{
     policy::{Ceilings, DeletionPolicy, OtherRecipients},
     schema,
 };
+
+/// Reads a selector of namespaces.
+///
+/// # Errors
+/// Which expression means nothing, and why. Kubernetes' own type takes any operator, and In without values as "none".
+pub fn read_selector(selector: &LabelSelector) -> Result<Selector, String> {
+    for (index, expression) in selector.match_expressions.iter().flatten().enumerate() {
+        let needs_values = match expression.operator.as_str() {
+            "In" | "NotIn" => true,
+            "Exists" | "DoesNotExist" => false,
+            other => {
+                return Err(format!(
+                    "matchExpressions[{index}].operator `{other}` is unknown: write In, NotIn, Exists or DoesNotExist"
+                ));
+            }
+        };
+        if needs_values == expression.values.as_ref().is_none_or(Vec::is_empty) {
+            return Err(format!(
+                "matchExpressions[{index}].values: In and NotIn need values, Exists and DoesNotExist have none"
+            ));
+        }
+    }
+    Selector::try_from(selector.clone()).map_err(|error| error.to_string())
+}
 
 /// What a set of namespaces may do at most. Where several select a namespace, all of them hold.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +58,7 @@ use super::{
 pub struct MailGuardrailSpec {
     /// The namespaces this guardrail holds for. Absent selects none; `{}` selects all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::namespace_selector")]
     pub namespace_selector: Option<LabelSelector>,
 
     /// The account these namespaces send with. Guardrails that name different ones close the namespace.
@@ -190,4 +215,34 @@ pub struct MailGuardrailStatus {
     /// How many namespaces the guardrail selects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_selector_that_means_nothing_is_refused_and_not_read_as_selecting_nobody() {
+        let read = |expression| {
+            let selector = serde_json::from_value(json!({"matchExpressions": [expression]})).unwrap();
+            read_selector(&selector)
+                .map(|_| ())
+                .map_err(|error| error.contains("matchExpressions[0]"))
+        };
+        assert_eq!(
+            read(json!({"key": "env", "operator": "In", "values": ["prod"]})),
+            Ok(())
+        );
+        assert_eq!(read(json!({"key": "env", "operator": "DoesNotExist"})), Ok(()));
+        for wrong in [
+            json!({"key": "env", "operator": "in", "values": ["prod"]}),
+            json!({"key": "env", "operator": "NotIn", "values": []}),
+            json!({"key": "env", "operator": "In"}),
+            json!({"key": "env", "operator": "Exists", "values": ["prod"]}),
+        ] {
+            assert_eq!(read(wrong.clone()), Err(true), "{wrong}");
+        }
+    }
 }

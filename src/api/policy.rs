@@ -447,6 +447,9 @@ pub struct SesStatus {
     /// The sending switch as it was last intended; written before SES is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended_sending: Option<bool>,
+    /// The mode that it was programmed for: until SES stands otherwise, mail opens no further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programmed_mode: Option<Mode>,
     /// Whether somebody else switched sending off in SES, which is respected until it is switched on there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "pausedInSES")]
     pub paused_in_ses: bool,

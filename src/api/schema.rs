@@ -25,6 +25,42 @@ fn set(max: u32, items: &Schema) -> Schema {
 const RATE_RULE: &str = "self.matches('^[0-9][0-9_]*/([0-9][0-9_]*)?[smhd]$') && !self.matches('^[0_]+/') && !self.matches('/0[0_]*[smhd]$')";
 const RATE_MESSAGE: &str = "a rate is a count, a slash and a period, like 5/s, 1_000/h, 20/30m or 5000/d; it is never 0 (to send nothing, say mode Paused)";
 
+const EXPRESSION_RULE: &str = "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)";
+const EXPRESSION_MESSAGE: &str = "In and NotIn need values, Exists and DoesNotExist have none";
+
+/// A selector of namespaces, as Kubernetes has it, of which only what it can mean is accepted.
+pub(super) fn namespace_selector(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "matchLabels": {
+                "description": "Labels that a namespace must have, with these values.",
+                "type": "object", "maxProperties": 32, "additionalProperties": {"type": "string", "maxLength": 63},
+            },
+            "matchExpressions": {
+                "description": "What must hold of a namespace's labels, all of it.",
+                "type": "array", "maxItems": 32,
+                "items": {
+                    "description": "What must hold of one label.",
+                    "type": "object", "required": ["key", "operator"],
+                    "properties": {
+                        "key": {"description": "The label.", "type": "string", "minLength": 1, "maxLength": 317},
+                        "operator": {
+                            "description": "How the label and the values relate.",
+                            "type": "string", "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+                        },
+                        "values": {
+                            "description": "The values, with In and NotIn.",
+                            "type": "array", "maxItems": 256, "items": {"type": "string", "maxLength": 63},
+                        },
+                    },
+                    "x-kubernetes-validations": [{"rule": EXPRESSION_RULE, "message": EXPRESSION_MESSAGE}],
+                },
+            },
+        },
+    })
+}
+
 /// A list of rates.
 pub(super) fn rates(_: &mut SchemaGenerator) -> Schema {
     set(8, &text(32, RATE_RULE, RATE_MESSAGE))

@@ -136,8 +136,7 @@ impl Context {
             Some(Left::Stopped) => None,
             None => {
                 let object = self.world.policies.get(policy)?;
-                let status = object.readable()?.status.as_ref()?;
-                Programmed::from_status(status.ses.as_ref()?, status.mode)
+                Programmed::from_status(object.readable()?.status.as_ref()?.ses.as_ref()?)
             }
         }
     }

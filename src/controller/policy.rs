@@ -23,7 +23,7 @@ use super::{
     programmed::{Left, Programmed},
     publish::{account_spec, compiled},
     status::{self, Facts},
-    stop::stop,
+    stop::{Stop, stop},
     world::Key,
 };
 use crate::{
@@ -51,11 +51,16 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         };
         let policy = Policy::of(&key, &policy);
         let policy = match stop(&context, &policy, &namespace, compiled).await? {
-            Some(stopped) => Policy {
-                status: Some(stopped),
-                ..policy
-            },
-            None => policy,
+            Stop::NotDue => policy,
+            Stop::Done(status) => policy.with(Some(status)),
+            Stop::Failed(status, error) => {
+                let outcome = Outcome::Failed {
+                    error,
+                    switch_under_way: true,
+                    options_under_way: false,
+                };
+                return ended(&context, &policy.with(Some(status)), &namespace, compiled, outcome).await;
+            }
         };
         if policy.object.meta().deletion_timestamp.is_some() {
             return leave(&context, &policy, &namespace, compiled).await;
@@ -74,10 +79,7 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         };
         let (policy, outcome) = match silence(&context, &policy, object, &namespace, compiled).await? {
             Former::Quiet(before) => {
-                let policy = Policy {
-                    status: before,
-                    ..policy
-                };
+                let policy = policy.with(before);
                 let outcome = settle(&context, &policy, object, &namespace, compiled).await?;
                 (policy, outcome)
             }
@@ -87,13 +89,26 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
             Ok(_) => outcome,
             Err(error) => Outcome::refused(error),
         };
-        report(&context, &policy, object, &namespace, compiled, &outcome).await?;
-        match outcome {
-            Outcome::Failed { error, .. } => Err(error),
-            _ => Ok(next(&namespace)),
-        }
+        ended(&context, &policy, &namespace, compiled, outcome).await
     }
     .boxed()
+}
+
+/// Says what became of it, where it can be said, and when to look again.
+async fn ended(
+    context: &Context,
+    policy: &Policy<'_>,
+    namespace: &CompiledNamespace,
+    compiled: &CompiledPolicy,
+    outcome: Outcome,
+) -> Result<Action, Error> {
+    if let Parsed::Readable(object) = policy.object {
+        report(context, policy, object, namespace, compiled, &outcome).await?;
+    }
+    match outcome {
+        Outcome::Failed { error, .. } => Err(error),
+        _ => Ok(next(namespace)),
+    }
 }
 
 /// A policy, readable or not, and what its status says.
@@ -112,6 +127,11 @@ impl<'a> Policy<'a> {
             Parsed::Unreadable(unreadable) => serde_json::from_value(unreadable.status.clone()).ok(),
         };
         Self { key, object, status }
+    }
+
+    /// The same with a status that was written since.
+    fn with(self, status: Option<MailPolicyStatus>) -> Self {
+        Self { status, ..self }
     }
 
     /// Its namespace and name.

@@ -27,15 +27,15 @@ pub struct Programmed {
 }
 
 impl Programmed {
-    /// As a status of an earlier run tells it; `None` where nothing of it may be trusted to send.
+    /// As a status of an earlier run tells it; `None` where it was never programmed.
     #[must_use]
-    pub fn from_status(ses: &SesStatus, mode: Option<Mode>) -> Option<Self> {
+    pub fn from_status(ses: &SesStatus) -> Option<Self> {
         Some(Self {
             account: ses.account.clone(),
             set: ses.configuration_set.clone(),
             tenant: ses.tenant.clone(),
             memory: ses.applied.clone().into(),
-            mode: mode?,
+            mode: ses.programmed_mode?,
         })
     }
 

@@ -20,7 +20,7 @@ use crate::{
 const EVERY: Duration = Duration::from_mins(1);
 /// How soon again after a comparison that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// How long a comparison tells anything: five that failed in a row leave the clock doubted.
+/// How long a comparison tells anything: where none succeeds for so long, the clock is doubted.
 const TELLS_FOR: Duration = Duration::from_mins(5);
 
 /// Whether the clock can be trusted: what it says now against what it should say by the last comparison and the time

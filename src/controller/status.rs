@@ -81,6 +81,7 @@ fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
         tenant: desired.tenant.as_ref().map(ToString::to_string),
         tenant_applied: kept.as_ref().and_then(|kept| kept.tenant_applied.clone()),
         intended_sending: kept.as_ref().and_then(|kept| kept.intended_sending),
+        programmed_mode: kept.as_ref().and_then(|kept| kept.programmed_mode),
         paused_in_ses: kept.as_ref().is_some_and(|kept| kept.paused_in_ses),
         applied: kept.map(|kept| kept.applied).unwrap_or_default(),
     };
@@ -97,6 +98,9 @@ fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
         ses.applied = memory.as_map().clone();
         ses.tenant_applied.clone_from(tenant);
         ses.intended_sending = Some(desired.sending);
+        if !findings.iter().any(blocks) {
+            ses.programmed_mode = Some(facts.policy.effective.mode.value);
+        }
         let paused = findings
             .iter()
             .any(|finding| matches!(finding, plan::Finding::SetPausedInSes { .. }));

@@ -20,22 +20,32 @@ use crate::{
     ses::{budget::Priority, call::SesCall, error::ErrorKind, memory::SetMemory, name::SetName},
 };
 
-/// Switches the policy's set off where mail of it must not leave by it; the status as it then stands. `None` where there
-/// is nothing to stop, or nobody to tell: an account that was never reached is told once it is.
+/// What became of a stop.
+#[allow(clippy::large_enum_variant)] // One at a time, for a moment.
+pub(super) enum Stop {
+    /// There is nothing to stop, or nobody to tell: an account that was never reached is told once it is.
+    NotDue,
+    /// The set is off; the status as it then stands.
+    Done(MailPolicyStatus),
+    /// SES refused or did not answer; it is tried again, and until then the status says that the switch is not known.
+    Failed(MailPolicyStatus, Error),
+}
+
+/// Switches the policy's set off where mail of it must not leave by it.
 ///
 /// # Errors
-/// What SES refused. It is tried again, and until then the switch is remembered as not known.
+/// What the API server refused after SES had answered.
 pub(super) async fn stop(
     context: &Context,
     policy: &Policy<'_>,
     namespace: &CompiledNamespace,
     compiled: &CompiledPolicy,
-) -> Result<Option<MailPolicyStatus>, Error> {
+) -> Result<Stop, Error> {
     let Some((status, ses)) = due(policy.status(), namespace, compiled) else {
-        return Ok(None);
+        return Ok(Stop::NotDue);
     };
     let Some((account, set)) = target(context, ses) else {
-        return Ok(None);
+        return Ok(Stop::NotDue);
     };
     context.programmed.note(policy.key(), Left::Stopped);
     // The sidecars first, which takes a moment; but SES must not wait for a configuration that cannot be written.
@@ -55,12 +65,12 @@ pub(super) async fn stop(
         // A set that is gone sends nothing.
         Err(error) if error.kind != ErrorKind::NotFound => {
             context.doubt(policy.key());
-            Err(error.into())
+            Ok(Stop::Failed(under_way, error.into()))
         }
         Ok(_) | Err(_) => {
             let stopped = with_memory(status, |memory| memory.with_sending(false));
             write_status(context, policy, &stopped).await?;
-            Ok(Some(stopped))
+            Ok(Stop::Done(stopped))
         }
     }
 }

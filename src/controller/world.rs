@@ -12,13 +12,16 @@ use k8s_openapi::{
 };
 use kube::{
     Resource, ResourceExt,
-    core::{PartialObjectMeta, Selector, SelectorExt},
+    core::{PartialObjectMeta, SelectorExt},
     runtime::reflector::{ObjectRef, Store},
 };
 
 use super::objects::GUARDRAILS;
 use crate::{
-    api::{MailGuardrail, MailPolicy, MailPolicySpec, MailSuppression, MailWindow, Parsed, SendingAccount},
+    api::{
+        MailGuardrail, MailPolicy, MailPolicySpec, MailSuppression, MailWindow, Parsed, SendingAccount,
+        guardrail::read_selector,
+    },
     policy::{
         NamespaceFacts,
         compile::{AccountFacts, GuardrailFacts, PolicyFacts, UnreadSpec},
@@ -240,11 +243,17 @@ impl World {
         guardrails.retain(|guardrail| match selects(guardrail, object.labels()) {
             Selects::Yes => true,
             Selects::No => false,
-            Selects::Unreadable => self
-                .published_guardrails(namespace)
-                .contains(guardrail.name_any().as_str()),
+            Selects::Unreadable => self.may_be_under(namespace, &guardrail.name_any()),
         });
         guardrails
+    }
+
+    /// Whether a guardrail whose selector cannot be read may be meant for the namespace: it was until now, or nobody has
+    /// said yet what its policies may do.
+    fn may_be_under(&self, namespace: &str, guardrail: &str) -> bool {
+        let is_new = self.sidecar_configs.names(namespace).is_empty();
+        (is_new && !self.policies.names(namespace).is_empty())
+            || self.published_guardrails(namespace).contains(guardrail)
     }
 
     /// The guardrails that the namespace's present configuration names.
@@ -323,7 +332,7 @@ pub fn selects(guardrail: &Parsed<MailGuardrail>, labels: &BTreeMap<String, Stri
         return Selects::Unreadable;
     };
     let Some(selector) = selector else { return Selects::No };
-    match Selector::try_from(selector) {
+    match read_selector(&selector) {
         Ok(selector) if selector.matches(labels) => Selects::Yes,
         Ok(_) => Selects::No,
         Err(_) => Selects::Unreadable,

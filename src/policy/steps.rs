@@ -59,7 +59,8 @@ impl Steps {
     #[must_use]
     pub fn at(&self, mode: Mode, moment: Timestamp) -> Mode {
         let reached = self.0.iter().take_while(|step| step.from <= moment).last();
-        reached.map_or(mode, |step| step.mode)
+        // Steps that were read need not be lower than the mode that they stand beside.
+        reached.map_or(mode, |step| step.mode.min(mode))
     }
 
     /// The steps of the meet of two modes with their steps.
@@ -138,6 +139,15 @@ mod tests {
         assert_eq!(
             [9, 10, 19, 20].map(at),
             [Mode::Live, Mode::Restricted, Mode::Restricted, Mode::Paused]
+        );
+    }
+
+    #[test]
+    fn no_step_lifts_the_mode_that_it_follows() {
+        let stair = steps(&[step(10, Mode::Live), step(20, Mode::Capture)]);
+        assert_eq!(
+            stair.at(Mode::Simulate, Timestamp::from_second(15).unwrap()),
+            Mode::Simulate
         );
     }
 

@@ -9,7 +9,9 @@ use super::{Limits, Other};
 use crate::api::{
     AddressSet, Domain, MailGuardrailSpec, MailPolicySpec, Mode, Pattern, Rate, SendingAccountSpec,
     address::redact,
-    guardrail::{Defaults, Enforcement, Release, SesBound, SuppressionBound, SuppressionScope, WindowBound},
+    guardrail::{
+        Defaults, Enforcement, Release, SesBound, SuppressionBound, SuppressionScope, WindowBound, read_selector,
+    },
     policy::{
         Archive, Ceilings, DeletionPolicy, EventDestination, HeaderMatch, Match, PolicyCeilings, SesOptions, Smime,
         SuppressionOptions, Tls, Vdm,
@@ -369,7 +371,7 @@ impl GuardrailTerms {
     /// Every text that cannot be read, with its field.
     pub fn read(spec: &MailGuardrailSpec) -> Result<Self, Vec<SpecError>> {
         let MailGuardrailSpec {
-            namespace_selector: _,
+            namespace_selector,
             account_ref,
             enforcement,
             max_mode,
@@ -383,6 +385,9 @@ impl GuardrailTerms {
             defaults,
         } = spec;
         let mut reader = Reader::default();
+        if let Some(selector) = namespace_selector {
+            reader.keep("namespaceSelector", read_selector(selector));
+        }
         let allowed = reader.allowed(allowed_domains.as_ref(), allowed_recipients.as_ref());
         let Ceilings {
             recipients,

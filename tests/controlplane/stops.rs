@@ -157,3 +157,30 @@ async fn a_pause_by_somebody_in_ses_outlasts_a_stop_and_an_opening_of_ours() {
     stage.policy_says("default", "SendingEnabled", "True ModeSends").await;
     stage.published_mode_is("default", "Live").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_ses_refuses_is_told_with_what_to_mend() {
+    let stage = set("unstoppable").await;
+    stage.ses().deny([Operation::PutConfigurationSetSendingOptions]);
+
+    mode(&stage, "Paused").await;
+
+    let message = stage.policy_says("default", "Programmed", "False AccessDenied").await;
+    assert!(message.contains("PutConfigurationSetSendingOptions"), "{message}");
+    stage
+        .policy_says("default", "SendingEnabled", "Unknown SwitchUnderWay")
+        .await;
+    stage.policy_says("default", "Ready", "False AccessDenied").await;
+    stage.published_mode_is("default", "Paused").await;
+
+    stage.ses().deny([]);
+    // A refusal is tried again after minutes; any change of the policy is at once.
+    let policies: Api<MailPolicy> = stage.namespaced();
+    let touched = json!({"metadata": {"annotations": {"touched": "yes"}}});
+    stage.patch(&policies, "default", touched).await;
+    stage.set_is(false).await;
+    stage
+        .policy_says("default", "SendingEnabled", "False ModeDoesNotSend")
+        .await;
+    stage.policy_says("default", "Ready", "True InForce").await;
+}
