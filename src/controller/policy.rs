@@ -23,7 +23,7 @@ use super::{
     programmed::{Left, Programmed},
     publish::{account_spec, compiled},
     status::{self, Facts},
-    stop::{Stop, stop},
+    stop::{Stop, stop, unless_stopped},
     world::Key,
 };
 use crate::{
@@ -44,6 +44,8 @@ const FINALIZER: Finalizer = Finalizer {
 pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*policy);
+        // From before the look at the world, so that no change after it is missed.
+        let pushes = context.queues.policies.listen(key.clone());
         let policy = context.written.of(policy);
         let namespace = compiled(&context, &key.namespace, Some(&key.name)).await?;
         let Some(compiled) = namespace.policies.first() else {
@@ -80,8 +82,11 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         let (policy, outcome) = match silence(&context, &policy, object, &namespace, compiled).await? {
             Former::Quiet(before) => {
                 let policy = policy.with(before);
-                let outcome = settle(&context, &policy, object, &namespace, compiled).await?;
-                (policy, outcome)
+                let settling = settle(&context, &policy, object, &namespace, compiled);
+                let Some(outcome) = unless_stopped(&context, &key, &pushes, settling).await else {
+                    return Ok(Action::await_change());
+                };
+                (policy, outcome?)
             }
             Former::Waits(outcome) => (policy, outcome),
         };
@@ -121,7 +126,7 @@ pub(super) struct Policy<'a> {
 
 impl<'a> Policy<'a> {
     /// The policy as it is seen. What cannot be read of an unreadable one is its spec; its status is ours.
-    fn of(key: &'a Key, object: &'a Parsed<MailPolicy>) -> Self {
+    pub fn of(key: &'a Key, object: &'a Parsed<MailPolicy>) -> Self {
         let status = match object {
             Parsed::Readable(object) => object.status.clone(),
             Parsed::Unreadable(unreadable) => serde_json::from_value(unreadable.status.clone()).ok(),

@@ -410,12 +410,12 @@ fn ses_facts(
     };
     let set = SetName::of_policy(&spec.cluster_id, namespace, &policy.name).to_string();
     let tenant = tenant_name(spec, namespace).map(|tenant| tenant.to_string());
-    let uid = context.world.policies.get(&key).and_then(|object| object.uid());
-    let wanted = context.accounts.get(name).and_then(|account| {
-        let uid = uid.as_deref().unwrap_or_default();
-        desired_set(namespace, uid, policy, &account.spec, &account.arns)
-    });
     let at_most = context.programmed(&key).map_or(Mode::Paused, |programmed| {
+        let uid = context.world.policies.get(&key).and_then(|object| object.uid());
+        let wanted = context.accounts.get(name).and_then(|account| {
+            let uid = uid.as_deref().unwrap_or_default();
+            desired_set(namespace, uid, policy, &account.spec, &account.arns)
+        });
         programmed.bound(name, &set, tenant.as_deref(), wanted.as_ref())
     });
     SesFacts {

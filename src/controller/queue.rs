@@ -1,7 +1,7 @@
 //! Keys to reconcile, each at most once: as large as there are objects and no larger.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,6 +22,36 @@ struct Shared<K> {
 struct Waiting<K> {
     order: VecDeque<K>,
     keys: HashSet<K>,
+    /// Who hears of pushes of a key that is at work.
+    listeners: HashMap<K, Arc<Notify>>,
+}
+
+/// Hears of pushes of one key, until it is dropped.
+pub struct Listener<K: Eq + Hash> {
+    shared: Arc<Shared<K>>,
+    key: K,
+    pushed: Arc<Notify>,
+}
+
+impl<K: Eq + Hash> Listener<K> {
+    /// Waits for a push; one since the last wait, or since the listening began, is heard at once.
+    pub async fn pushed(&self) {
+        self.pushed.notified().await;
+    }
+}
+
+impl<K: Eq + Hash> Drop for Listener<K> {
+    fn drop(&mut self) {
+        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may listen by now.
+        if waiting
+            .listeners
+            .get(&self.key)
+            .is_some_and(|pushed| Arc::ptr_eq(pushed, &self.pushed))
+        {
+            waiting.listeners.remove(&self.key);
+        }
+    }
 }
 
 impl<K> Clone for KeyQueue<K> {
@@ -37,6 +67,7 @@ impl<K> Default for KeyQueue<K> {
         let waiting = Mutex::new(Waiting {
             order: VecDeque::new(),
             keys: HashSet::new(),
+            listeners: HashMap::new(),
         });
         Self {
             shared: Arc::new(Shared {
@@ -51,10 +82,26 @@ impl<K: Clone + Eq + Hash + Send + 'static> KeyQueue<K> {
     /// Queues the key unless it waits already.
     pub fn push(&self, key: K) {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = waiting.listeners.get(&key) {
+            listener.notify_one();
+        }
         if waiting.keys.insert(key.clone()) {
             waiting.order.push_back(key);
             drop(waiting);
             self.shared.pushed.notify_one();
+        }
+    }
+
+    /// Listens for pushes of a key, as whoever has it at work does. One listener a key: the last one hears.
+    pub fn listen(&self, key: K) -> Listener<K> {
+        let pushed = Arc::new(Notify::new());
+        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.listeners.insert(key.clone(), Arc::clone(&pushed));
+        drop(waiting);
+        Listener {
+            shared: Arc::clone(&self.shared),
+            key,
+            pushed,
         }
     }
 
@@ -96,6 +143,25 @@ mod tests {
         queue.push("a");
         assert_eq!((keys.next().await, keys.next().await), (Some("b"), Some("a")));
         assert_eq!(keys.next().now_or_never(), None);
+    }
+
+    #[tokio::test]
+    async fn who_listens_hears_of_pushes_of_its_key_alone_and_leaves_nothing_behind() {
+        let queue = KeyQueue::default();
+        queue.push("a");
+        let listener = queue.listen("a");
+        assert_eq!(listener.pushed().now_or_never(), None, "that was before");
+        queue.push("b");
+        assert_eq!(listener.pushed().now_or_never(), None);
+        // Also where it waits already.
+        queue.push("a");
+        assert_eq!(listener.pushed().now_or_never(), Some(()));
+        let second = queue.listen("a");
+        drop(listener);
+        queue.push("a");
+        assert_eq!(second.pushed().now_or_never(), Some(()));
+        drop(second);
+        assert!(queue.shared.waiting.lock().unwrap().listeners.is_empty());
     }
 
     #[tokio::test]

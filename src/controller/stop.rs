@@ -13,6 +13,9 @@ use super::{
     error::Error,
     policy::{Policy, write_status},
     programmed::Left,
+    publish::compiled,
+    queue::Listener,
+    world::Key,
 };
 use crate::{
     api::{MailPolicyStatus, policy::SesStatus},
@@ -73,6 +76,52 @@ pub(super) async fn stop(
             Ok(Stop::Done(stopped))
         }
     }
+}
+
+/// Carries on with the work unless a stop of the policy becomes due meanwhile: then it is broken off wherever it waits, as
+/// a death of the operator would, and `None` is left of it. The policy waits in its queue then. A read or a change of the
+/// same policy may wait for SES's turn behind thousands: its stop must not wait behind that.
+pub(super) async fn unless_stopped<T>(
+    context: &Context,
+    key: &Key,
+    pushes: &Listener<Key>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = becomes_due(context, key, pushes) => {
+            // What the work has asked of SES is not known.
+            context.doubt(key);
+            None
+        }
+    }
+}
+
+async fn becomes_due(context: &Context, key: &Key, pushes: &Listener<Key>) {
+    loop {
+        pushes.pushed().await;
+        match is_due(context, key).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            // Whoever is next in the queue asks again.
+            Err(error) => warn!(policy = %key, %error, "whether the policy must stop could not be told"),
+        }
+    }
+}
+
+/// Whether the policy as it is now must be stopped.
+async fn is_due(context: &Context, key: &Key) -> Result<bool, Error> {
+    let Some(object) = context.world.policies.get(key) else {
+        return Ok(false);
+    };
+    let object = context.written.of(object);
+    let namespace = compiled(context, &key.namespace, Some(&key.name)).await?;
+    let policy = Policy::of(key, &object);
+    Ok(namespace
+        .policies
+        .first()
+        .is_some_and(|compiled| due(policy.status(), &namespace, compiled).is_some()))
 }
 
 /// What may still send by a set that it should not send by.

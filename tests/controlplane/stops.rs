@@ -1,5 +1,7 @@
 //! What stops mail goes through whatever else fails, and what opens it opens no further than SES stands.
 
+use std::time::Duration;
+
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     core::v1::ConfigMap,
@@ -8,10 +10,19 @@ use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use mail_policy_operator::{api::MailPolicy, simulator::Operation};
+use mail_policy_operator::{
+    api::MailPolicy,
+    simulator::{Effect, Fault, Operation},
+};
 use serde_json::{Value, json};
 
-use crate::installation::{Installation, Stage};
+use crate::{
+    installation::{Installation, Stage},
+    support::eventually,
+};
+
+/// Shorter than the operator waits for one answer of SES's: what is done within it did not wait for that.
+const BEFORE_AN_ANSWER: Duration = Duration::from_secs(10);
 
 async fn set(prefix: &str) -> Stage<'static> {
     Stage::set(&Installation::shared().await.control_plane, prefix).await
@@ -183,4 +194,44 @@ async fn a_stop_that_ses_refuses_is_told_with_what_to_mend() {
         .policy_says("default", "SendingEnabled", "False ModeDoesNotSend")
         .await;
     stage.policy_says("default", "Ready", "True InForce").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_change_of_the_same_policy_that_is_under_way() {
+    let stage = set("overtaking").await;
+    let fault = Fault {
+        operation: Some(Operation::PutConfigurationSetDeliveryOptions),
+        ..Fault::next_calls(Effect::Hang { millis: 60_000 }, 1)
+    };
+    stage.ses().arm(fault).unwrap();
+    let policies: Api<MailPolicy> = stage.namespaced();
+    let tls = json!({"spec": {"ses": {"tls": "Require"}}});
+    stage.patch(&policies, "default", tls).await;
+    let hangs = async || match stage.ses().faults() {
+        armed if armed.is_empty() => Ok(()),
+        armed => Err(format!("{armed:?}")),
+    };
+    stage.wait("the change hangs", hangs).await;
+
+    mode(&stage, "Paused").await;
+
+    let off = async || match stage.only_set() {
+        (_, false) => Ok(()),
+        (name, true) => Err(format!("{name} sends")),
+    };
+    eventually(BEFORE_AN_ANSWER, "the set is off", off).await.unwrap();
+    // What was broken off is done after it.
+    stage.policy_says("default", "Ready", "True InForce").await;
+    let changed = async || {
+        let options = stage.ses().with_account(|account| {
+            let set = account.sets.values().next();
+            serde_json::to_value(set.map(|set| &set.options.delivery_options)).unwrap()
+        });
+        if options["TlsPolicy"] == "REQUIRE" {
+            Ok(())
+        } else {
+            Err(options.to_string())
+        }
+    };
+    stage.wait("the change is made", changed).await;
 }
