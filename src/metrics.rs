@@ -1,6 +1,7 @@
 //! What the operator tells Prometheus. Every label is one of a fixed list.
 
 use std::{
+    borrow::Cow,
     sync::atomic::{AtomicI64, AtomicU64},
     time::Duration,
 };
@@ -27,7 +28,7 @@ pub struct Reconciled {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct OfKind {
     /// The kind of object.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
 }
 
 /// An operation of SES and its outcome.
@@ -190,7 +191,7 @@ impl Metrics {
     /// Notes one reconciliation.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
         self.reconcile_seconds
-            .get_or_create(&OfKind { kind })
+            .get_or_create(&OfKind { kind: kind.into() })
             .observe(took.as_secs_f64());
         self.reconciled.get_or_create(&Reconciled { kind, outcome }).inc();
     }

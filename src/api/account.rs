@@ -176,7 +176,7 @@ pub struct SendingAccountStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Healthy; Reconciling and Stalled as kstatus reads them.
+    /// Ready, Healthy, `IdentitiesVerified`, `WithinQuota`; `InUse` while it is being deleted; Reconciling and Stalled as kstatus reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -198,6 +198,9 @@ pub struct SendingAccountStatus {
     /// The identities of the spec as SES knows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identities: Vec<IdentityStatus>,
+    /// The recipients of a day that the ceilings of all its namespaces allow together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceilings_per_day: Option<i64>,
     /// Configuration sets of this cluster that SES listed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_sets: Option<u32>,

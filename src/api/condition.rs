@@ -18,6 +18,8 @@ pub mod kind {
     pub const WITHIN_QUOTA: &str = "WithinQuota";
     /// The account is neither under review nor paused.
     pub const HEALTHY: &str = "Healthy";
+    /// SES lets every identity of the account send.
+    pub const IDENTITIES_VERIFIED: &str = "IdentitiesVerified";
     /// SES was found changed behind the operator's back.
     pub const DRIFTED: &str = "Drifted";
     /// It is being deleted and stays because it is used. Present only then.
@@ -107,12 +109,18 @@ pub fn merge(before: &[Condition], findings: Vec<Finding>, generation: Option<i6
     conditions
 }
 
-/// The conditions with this finding among them; the others stay as they are.
+/// The conditions with these findings in the place of those of the same types; `before` is what they follow.
 #[must_use]
-pub fn put(before: &[Condition], finding: Finding, generation: Option<i64>, now: &Time) -> Vec<Condition> {
-    let kind = finding.kind;
-    let mut conditions = merge(before, vec![finding], generation, now);
-    conditions.extend(before.iter().filter(|condition| condition.type_ != kind).cloned());
+pub fn put(
+    mut conditions: Vec<Condition>,
+    findings: Vec<Finding>,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: &Time,
+) -> Vec<Condition> {
+    let found = merge(before, findings, generation, now);
+    conditions.retain(|condition| found.iter().all(|found| found.type_ != condition.type_));
+    conditions.extend(found);
     conditions.sort_by(|one, two| one.type_.cmp(&two.type_));
     conditions
 }
@@ -137,6 +145,14 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
     conditions
         .iter()
         .any(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+/// Whether the condition of this type is false.
+#[must_use]
+pub fn is_false(conditions: &[Condition], kind: &str) -> bool {
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == kind && condition.status == "False")
 }
 
 #[cfg(test)]
@@ -188,16 +204,22 @@ mod tests {
 
     #[test]
     fn a_finding_is_put_among_others_which_stay_as_they_are() {
-        let now = Time(jiff::Timestamp::UNIX_EPOCH);
-        let before = merge(&[], vec![Finding::yes(kind::READY, "Reached", "it is")], Some(1), &now);
-        let in_use = |message: &str| Finding::yes(kind::IN_USE, "StillNamed", message);
-        let once = put(&before, in_use("by a"), Some(2), &now);
-        let twice = put(&once, in_use("by b"), Some(2), &now);
+        let ready = merge(
+            &[],
+            vec![Finding::yes(kind::READY, "Reached", "it is")],
+            Some(1),
+            &at(1),
+        );
+        let put = |before: &[Condition], message: &str, second| {
+            let in_use = Finding::yes(kind::IN_USE, "StillNamed", message);
+            put(ready.clone(), vec![in_use], before, Some(2), &at(second))
+        };
+        let once = put(&ready, "by a", 2);
+        let twice = put(&once, "by b", 3);
         let shown: Vec<_> = twice
             .iter()
-            .map(|it| (it.type_.as_str(), it.message.as_str()))
+            .map(|it| (it.type_.as_str(), it.message.as_str(), &it.last_transition_time))
             .collect();
-        assert_eq!(shown, [(kind::IN_USE, "by b"), (kind::READY, "it is")]);
-        assert_eq!(twice[1], before[0]);
+        assert_eq!(shown, [(kind::IN_USE, "by b", &at(2)), (kind::READY, "it is", &at(1))]);
     }
 }

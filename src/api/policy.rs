@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, schema};
+use super::{Mode, schema, window::WindowPhase};
 
 /// What mail of this namespace may do. Usually there is one; more, with `match`, where one feature's mail must have its
 /// own limits and be stopped alone.
@@ -387,7 +387,7 @@ pub struct MailPolicyStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Accepted, Clamped, Programmed, SendingEnabled, WithinQuota, Ready; Reconciling and Stalled as kstatus reads them.
+    /// Accepted, Clamped, Programmed, SendingEnabled, WithinQuota, Ready; Drifted where it was found changed; Reconciling and Stalled as kstatus reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -401,6 +401,10 @@ pub struct MailPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::effective_values")]
     pub effective: Vec<EffectiveValue>,
+    /// Its windows: open and scheduled ones first, then the latest of those that are over or refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::policy_windows")]
+    pub windows: Vec<PolicyWindow>,
     /// Who enforces the ceilings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceilings_enforced_by: Option<String>,
@@ -419,6 +423,24 @@ pub struct EffectiveValue {
     /// Whose word it is, like `MailGuardrail/nonprod`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
+}
+
+/// The most windows that a status shows.
+pub const POLICY_WINDOWS_MAX: u32 = 16;
+
+/// A MailWindow of a policy, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyWindow {
+    /// The MailWindow's name.
+    pub name: String,
+    /// The mode while it is open.
+    pub mode: Mode,
+    /// When it opens.
+    pub from: Time,
+    /// When it closes.
+    pub until: Time,
+    /// Scheduled, Open, Closed or Refused.
+    pub phase: WindowPhase,
 }
 
 /// What stands in SES for a policy.

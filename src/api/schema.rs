@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::{
     guardrail::SuppressionScope,
-    policy::{EffectiveValue, EventDestination, EventType, SuppressionReason},
+    policy::{EffectiveValue, EventDestination, EventType, POLICY_WINDOWS_MAX, PolicyWindow, SuppressionReason},
     suppression::SuppressionEntry,
 };
 
@@ -280,6 +280,11 @@ pub(super) fn event_destinations(generator: &mut SchemaGenerator) -> Schema {
 /// Effective values, a map by field.
 pub(super) fn effective_values(generator: &mut SchemaGenerator) -> Schema {
     map("field", 32, &generator.subschema_for::<EffectiveValue>())
+}
+
+/// The windows of a status.
+pub(super) fn policy_windows(generator: &mut SchemaGenerator) -> Schema {
+    map("name", POLICY_WINDOWS_MAX, &generator.subschema_for::<PolicyWindow>())
 }
 
 /// A list that behaves as a map with this key.

@@ -4,31 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    core::PartialObjectMeta,
-    runtime::controller::Action,
-};
-use serde_json::json;
+use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta, runtime::controller::Action};
 
 use super::{
     accounts::Account,
+    ceilings,
     context::Context,
     error::Error,
     finalizer::Finalizer,
     in_use::Users,
     seals::{self, Seals},
+    status_write,
     world::{Key, mark},
 };
 use crate::{
     api::{
-        MANAGER, MailPolicyStatus, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
+        MailPolicyStatus, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
         condition::{Finding, kind, merge, put},
     },
     clock,
-    metrics::OfKind,
     ses::{
         address::Identity,
         budget::Priority,
@@ -77,7 +72,7 @@ pub fn reconcile(
         let in_use = users.as_ref().map(in_use);
         let again = |due: Duration| Action::requeue(if leaves { LOOK_AGAIN.min(due) } else { due });
         if let Some(due) = observed_and_due_in(&context, &key, object) {
-            say_in_use(&context, object, in_use).await?;
+            say_again(&context, object, in_use).await?;
             return Ok(again(due));
         }
         let observed = observe(&context, &key, object).await;
@@ -91,8 +86,9 @@ pub fn reconcile(
                 .for_each(|policy| context.queues.policies.push(policy));
         }
         let findings = conditions(object, observed.as_ref());
-        let findings = findings.into_iter().chain(in_use).collect();
+        let ceilings = context.ceilings.per_day(&key.name);
         let status = build_status(object, observed.as_ref().ok(), findings);
+        let status = with_what_is_known_here(status, object, ceilings, in_use);
         write_status(&context, object, &status).await?;
         let observed = observed?;
         observed.account.note_observed(wish(object), clock::monotonic());
@@ -105,19 +101,37 @@ fn metadata(context: &Context) -> Api<PartialObjectMeta<SendingAccount>> {
     Api::all(context.client.clone())
 }
 
-/// Between two looks at SES the status of an account that is to go still says who uses it.
-async fn say_in_use(context: &Context, object: &SendingAccount, in_use: Option<Finding>) -> Result<(), Error> {
-    let Some(in_use) = in_use else {
-        return Ok(());
-    };
+/// Between two looks at SES the status still says what is known without asking.
+async fn say_again(context: &Context, object: &SendingAccount, in_use: Option<Finding>) -> Result<(), Error> {
     let before = object.status.clone().unwrap_or_default();
-    let conditions = put(
-        &before.conditions,
-        in_use,
+    let ceilings = context.ceilings.per_day(&object.name_any());
+    let status = with_what_is_known_here(before, object, ceilings, in_use);
+    write_status(context, object, &status).await
+}
+
+/// The status with what no call tells: what the ceilings of the account's namespaces allow, and who keeps it from going.
+fn with_what_is_known_here(
+    mut status: SendingAccountStatus,
+    object: &SendingAccount,
+    ceilings: Option<u64>,
+    in_use: Option<Finding>,
+) -> SendingAccountStatus {
+    // After a start the sum of the run before stands until there is one.
+    if let Some(ceilings) = ceilings {
+        status.ceilings_per_day = Some(i64::try_from(ceilings).unwrap_or(i64::MAX));
+    }
+    let per_day = status.ceilings_per_day.and_then(|per_day| u64::try_from(per_day).ok());
+    let within_quota = ceilings::within_quota(per_day, status.quota.map(|quota| quota.max24_hours));
+    let findings = [within_quota].into_iter().chain(in_use).collect();
+    let before = object.status.as_ref().map(|status| status.conditions.as_slice());
+    status.conditions = put(
+        status.conditions,
+        findings,
+        before.unwrap_or_default(),
         object.metadata.generation,
         &Time(clock::now()),
     );
-    write_status(context, object, &SendingAccountStatus { conditions, ..before }).await
+    status
 }
 
 fn in_use(users: &Users) -> Finding {
@@ -252,16 +266,12 @@ fn is_tenant_paused(status: &MailPolicyStatus) -> bool {
 fn conditions(object: &SendingAccount, observed: Result<&Observed, &Error>) -> Vec<Finding> {
     match observed {
         Ok(observed) => {
-            let missing: Vec<String> = identities(object, observed)
-                .into_iter()
-                .filter_map(|it| it.message)
-                .collect();
-            let ready = if missing.is_empty() {
-                Finding::yes(kind::READY, "Reached", "SES answers, and every identity may send")
-            } else {
-                Finding::yes(kind::READY, "IdentityUnverified", missing.join("; "))
-            };
-            vec![ready, healthy(&observed.record)]
+            let ready = Finding::yes(kind::READY, "Reached", "SES answers");
+            vec![
+                ready,
+                healthy(&observed.record),
+                verified(&identities(object, observed)),
+            ]
         }
         Err(error) => {
             let ready = Finding::no(kind::READY, error.reason(), error.to_string());
@@ -276,8 +286,20 @@ fn conditions(object: &SendingAccount, observed: Result<&Observed, &Error>) -> V
                 ready,
                 progress,
                 Finding::unknown(kind::HEALTHY, "NotReached", "SES was not reached"),
+                Finding::unknown(kind::IDENTITIES_VERIFIED, "NotReached", "SES was not reached"),
             ]
         }
+    }
+}
+
+/// Whether SES lets every identity send.
+fn verified(identities: &[IdentityStatus]) -> Finding {
+    let unverified = identities.iter().filter(|identity| !identity.verified);
+    let messages: Vec<&str> = unverified.filter_map(|identity| identity.message.as_deref()).collect();
+    if messages.is_empty() {
+        Finding::yes(kind::IDENTITIES_VERIFIED, "Verified", "SES lets every identity send")
+    } else {
+        Finding::no(kind::IDENTITIES_VERIFIED, "IdentityUnverified", messages.join("; "))
     }
 }
 
@@ -355,6 +377,7 @@ fn build_status(object: &SendingAccount, observed: Option<&Observed>, findings: 
         sandbox: Some(!record.production),
         sending_enabled: Some(record.sending),
         identities: identities(object, observed),
+        ceilings_per_day: before.ceilings_per_day,
         configuration_sets: u32::try_from(sets).ok(),
         last_observed: Some(now),
     }
@@ -369,33 +392,14 @@ fn quota(record: &AccountRecord) -> Quota {
     }
 }
 
+/// Writes the status where more than the time of the look has changed.
 async fn write_status(context: &Context, object: &SendingAccount, status: &SendingAccountStatus) -> Result<(), Error> {
-    let unchanged = object.status.as_ref().is_some_and(|before| {
-        let last_observed = before.last_observed.clone();
-        *before
-            == SendingAccountStatus {
-                last_observed,
-                ..status.clone()
-            }
-    });
-    if unchanged {
-        return Ok(());
-    }
-    let patch = json!({
-        "apiVersion": SendingAccount::api_version(&()), "kind": SendingAccount::kind(&()),
-        "metadata": {"name": object.name_any()}, "status": status,
-    });
+    let at_this_look = |before: &SendingAccountStatus| SendingAccountStatus {
+        last_observed: status.last_observed.clone(),
+        ..before.clone()
+    };
+    let before = object.status.as_ref().map(at_this_look);
     let api: Api<SendingAccount> = Api::all(context.client.clone());
-    api.patch_status(
-        &object.name_any(),
-        &PatchParams::apply(MANAGER).force(),
-        &Patch::Apply(&patch),
-    )
-    .await?;
-    context
-        .metrics
-        .api_writes
-        .get_or_create(&OfKind { kind: "SendingAccount" })
-        .inc();
+    status_write::write_status(context, &api, &object.name_any(), before.as_ref(), status).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     accounts::Accounts,
+    ceilings::Ceilings,
     events::Events,
     feed::Queues,
     latest::Latest,
@@ -38,6 +39,8 @@ pub struct Context {
     pub queues: Queues,
     /// SES, by account.
     pub accounts: Accounts,
+    /// What ceilings allow, by namespace and by account.
+    pub ceilings: Ceilings,
     /// Writes configurations.
     pub publisher: Publisher,
     /// Events.
@@ -101,6 +104,7 @@ impl Context {
             world,
             queues: Queues::default(),
             accounts: Accounts::default(),
+            ceilings: Ceilings::default(),
             publisher,
             metrics,
             clock_trust: ClockTrust::default(),

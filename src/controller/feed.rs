@@ -24,7 +24,10 @@ use super::{
     world::{Key, Shelf, mark},
 };
 use crate::{
-    api::{MailGuardrail, MailPolicy, MailSuppression, MailWindow, Parsed, SendingAccount},
+    api::{
+        MailGuardrail, MailPolicy, MailSuppression, MailWindow, Parsed, SendingAccount,
+        condition::{is_false, kind},
+    },
     metrics::OfKind,
 };
 
@@ -94,7 +97,7 @@ where
                     context
                         .metrics
                         .watch_errors
-                        .get_or_create(&OfKind { kind: self.kind })
+                        .get_or_create(&OfKind { kind: self.kind.into() })
                         .inc();
                     warn!(kind = self.kind, %error, "the watch broke and begins again");
                 }
@@ -217,9 +220,12 @@ fn concern_namespace(context: &Context, namespace: &str) {
 
 pub(super) fn account_mark(account: &Parsed<SendingAccount>) -> u64 {
     // The quota is the operator's own finding, and decides where nobody says ceilings.
-    let quota = account.readable().and_then(|account| account.status.as_ref()?.quota);
+    let status = account.readable().and_then(|account| account.status.as_ref());
+    let quota = status.and_then(|status| status.quota);
     let quota = quota.map(|quota| (quota.max24_hours, quota.max_per_second.to_bits()));
-    mark((intent(account), quota))
+    // So is whether all ceilings together are within it, which policies repeat.
+    let exceeded = status.is_some_and(|status| is_false(&status.conditions, kind::WITHIN_QUOTA));
+    mark((intent(account), quota, exceeded))
 }
 
 pub(super) fn account_concerns(context: &Context, key: &Key) {
@@ -331,6 +337,7 @@ pub(super) fn namespace_mark(namespace: &impl Resource) -> u64 {
 pub(super) fn namespace_concerns(context: &Context, key: &Key) {
     if context.world.namespaces.get(key).is_none() {
         context.publisher.forget(&key.name);
+        context.ceilings.forget(&key.name);
     }
     concern_namespace(context, &key.name);
     context

@@ -82,7 +82,7 @@ impl Finalizer {
                 context
                     .metrics
                     .api_writes
-                    .get_or_create(&OfKind { kind: self.kind })
+                    .get_or_create(&OfKind { kind: self.kind.into() })
                     .inc();
                 Ok(Some(written))
             }

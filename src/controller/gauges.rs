@@ -15,7 +15,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(15);
 
 /// The conditions that are counted, each by its status: labels stay few.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     kind::READY,
     kind::ACCEPTED,
     kind::CLAMPED,
@@ -23,6 +23,7 @@ const KINDS: [&str; 9] = [
     kind::SENDING_ENABLED,
     kind::WITHIN_QUOTA,
     kind::HEALTHY,
+    kind::IDENTITIES_VERIFIED,
     kind::DRIFTED,
     kind::STALLED,
 ];

@@ -4,25 +4,20 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
-use serde_json::json;
+use kube::{Api, ResourceExt, runtime::controller::Action};
 
 use super::{
     context::Context,
     error::Error,
+    status_write::write_status,
     world::{Key, Selects, selects},
 };
 use crate::{
     api::{
-        MANAGER, MailGuardrail, MailGuardrailStatus, Parsed,
+        MailGuardrail, MailGuardrailStatus, Parsed,
         condition::{Finding, kind, merge},
     },
     clock,
-    metrics::OfKind,
     policy::terms::GuardrailTerms,
 };
 
@@ -51,7 +46,8 @@ pub fn reconcile(
             conditions: merge(&before.conditions, findings(object), object.metadata.generation, &now),
             namespaces: u32::try_from(namespaces.count()).ok(),
         };
-        write(&context, object, &status).await?;
+        let api: Api<MailGuardrail> = Api::all(context.client.clone());
+        write_status(&context, &api, &object.name_any(), object.status.as_ref(), &status).await?;
         Ok(Action::await_change())
     }
     .boxed()
@@ -73,27 +69,4 @@ fn findings(object: &MailGuardrail) -> Vec<Finding> {
                 .into()
         }
     }
-}
-
-async fn write(context: &Context, object: &MailGuardrail, status: &MailGuardrailStatus) -> Result<(), Error> {
-    if object.status.as_ref() == Some(status) {
-        return Ok(());
-    }
-    let patch = json!({
-        "apiVersion": MailGuardrail::api_version(&()), "kind": MailGuardrail::kind(&()),
-        "metadata": {"name": object.name_any()}, "status": status,
-    });
-    let api: Api<MailGuardrail> = Api::all(context.client.clone());
-    api.patch_status(
-        &object.name_any(),
-        &PatchParams::apply(MANAGER).force(),
-        &Patch::Apply(&patch),
-    )
-    .await?;
-    context
-        .metrics
-        .api_writes
-        .get_or_create(&OfKind { kind: "MailGuardrail" })
-        .inc();
-    Ok(())
 }

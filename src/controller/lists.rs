@@ -17,7 +17,7 @@ use super::{
     world::Key,
 };
 use crate::{
-    api::{MailSuppression, Parsed, guardrail::SuppressionScope},
+    api::{MailSuppression, guardrail::SuppressionScope},
     policy::{CompiledNamespace, suppressions::Entries},
     ses::{address::Address, apply::apply, budget::Priority, desired::SuppressionList},
 };
@@ -156,169 +156,156 @@ impl Settled {
     }
 }
 
-/// Brings SES's lists one batch nearer to what is wished. Without an account nothing can be changed, and nothing that
-/// stands is forgotten.
-pub(super) async fn settle(
-    context: &Context,
-    key: &Key,
-    object: &impl Resource<DynamicType = ()>,
-    account: Option<&Account>,
-    wish: &Wish,
-) -> Settled {
-    let mut record = match records::read(context, key).await {
-        Ok(record) => record,
-        Err(error) => {
-            return Settled {
-                standing: 0,
-                outcome: Outcome::Failed(error),
-            };
+/// One suppression on SES's lists.
+pub(super) struct OnLists<'a, O> {
+    /// What every reconciliation shares.
+    pub context: &'a Context,
+    /// Its namespace and name.
+    pub key: &'a Key,
+    /// The object, of which only the metadata is read.
+    pub object: &'a O,
+}
+
+impl<O: Resource<DynamicType = ()>> OnLists<'_, O> {
+    /// Brings SES's lists one batch nearer to what is wished. Without an account nothing can be changed, and nothing
+    /// that stands is forgotten.
+    pub async fn settle(&self, account: Option<&Account>, wish: &Wish) -> Settled {
+        let mut record = match records::read(self.context, self.key).await {
+            Ok(record) => record,
+            Err(error) => {
+                return Settled {
+                    standing: 0,
+                    outcome: Outcome::Failed(error),
+                };
+            }
+        };
+        let outcome = match account {
+            Some(account) => self.approach(account, &wish.wanted, &mut record).await,
+            None if record.is_empty() && !wish.wants_lists => Ok(Outcome::Stands),
+            None => Ok(Outcome::AccountWaits),
+        };
+        Settled {
+            standing: record.standing(),
+            outcome: outcome.unwrap_or_else(Outcome::Failed),
         }
-    };
-    let outcome = match account {
-        Some(account) => approach(context, key, object, account, &wish.wanted, &mut record).await,
-        None if record.is_empty() && !wish.wants_lists => Ok(Outcome::Stands),
-        None => Ok(Outcome::AccountWaits),
-    };
-    Settled {
-        standing: record.standing(),
-        outcome: outcome.unwrap_or_else(Outcome::Failed),
     }
-}
 
-async fn approach(
-    context: &Context,
-    key: &Key,
-    object: &impl Resource<DynamicType = ()>,
-    account: &Account,
-    wanted: &Wanted,
-    record: &mut Record,
-) -> Result<Outcome, Error> {
-    if record.account.as_ref().is_some_and(|former| *former != account.name) {
-        // What stands in another account goes first: one record tells of one.
-        return Ok(match take_off(context, key, object, record).await? {
-            Outcome::Stands => Outcome::MoreWaits,
-            outcome => outcome,
-        });
+    async fn approach(&self, account: &Account, wanted: &Wanted, record: &mut Record) -> Result<Outcome, Error> {
+        if record.account.as_ref().is_some_and(|former| *former != account.name) {
+            // What stands in another account goes first: one record tells of one.
+            return Ok(match self.take_off(record).await? {
+                Outcome::Stands => Outcome::MoreWaits,
+                outcome => outcome,
+            });
+        }
+        if !wanted.is_empty() {
+            let api = metadata(self.context, &self.key.namespace);
+            FINALIZER.add(self.context, &api, self.object).await?;
+        }
+        self.advance(account, wanted, record).await
     }
-    if !wanted.is_empty() {
-        let api = metadata(context, &key.namespace);
-        FINALIZER.add(context, &api, object).await?;
-    }
-    advance(context, key, object, account, wanted, record).await
-}
 
-/// Takes the next batch of what the suppression put on any list off it. Needs no valid spec.
-///
-/// # Errors
-/// What was refused or not answered, and a record that cannot be read.
-pub(super) async fn clear(context: &Context, key: &Key, object: &Parsed<MailSuppression>) -> Result<Outcome, Error> {
-    let mut record = records::read(context, key).await?;
-    take_off(context, key, object, &mut record).await
-}
+    /// Takes the next batch of what the suppression put on any list off it. Needs no valid spec.
+    ///
+    /// # Errors
+    /// What was refused or not answered, and a record that cannot be read.
+    pub async fn clear(&self) -> Result<Outcome, Error> {
+        let mut record = records::read(self.context, self.key).await?;
+        self.take_off(&mut record).await
+    }
 
-/// As [`clear`]. What stands in an account that is gone stays.
-async fn take_off(
-    context: &Context,
-    key: &Key,
-    object: &impl Resource<DynamicType = ()>,
-    record: &mut Record,
-) -> Result<Outcome, Error> {
-    let Some(former) = record.account.clone() else {
-        return Ok(Outcome::Stands);
-    };
-    if let Some(account) = context.accounts.get(&former) {
-        return advance(context, key, object, &account, &Wanted::default(), record).await;
+    /// As [`Self::clear`]. What stands in an account that is gone stays.
+    async fn take_off(&self, record: &mut Record) -> Result<Outcome, Error> {
+        let Some(former) = record.account.clone() else {
+            return Ok(Outcome::Stands);
+        };
+        if let Some(account) = self.context.accounts.get(&former) {
+            return self.advance(&account, &Wanted::default(), record).await;
+        }
+        if account_exists(self.context, &former) {
+            return Ok(Outcome::AccountWaits);
+        }
+        let note = format!(
+            "its SendingAccount is gone: {} entries stay on SES's lists",
+            record.listed.len()
+        );
+        self.context.events.warning(self.object, "LeftInSES", note).await;
+        self.store(record, Record::default()).await?;
+        Ok(Outcome::Stands)
     }
-    if account_exists(context, &former) {
-        return Ok(Outcome::AccountWaits);
-    }
-    let note = format!(
-        "its SendingAccount is gone: {} entries stay on SES's lists",
-        record.listed.len()
-    );
-    context.events.warning(object, "LeftInSES", note).await;
-    store(context, key, record, Record::default()).await?;
-    Ok(Outcome::Stands)
-}
 
-/// Does the next batch, in the turn of this suppression on the account's lists.
-async fn advance(
-    context: &Context,
-    key: &Key,
-    object: &impl Resource<DynamicType = ()>,
-    account: &Account,
-    wanted: &Wanted,
-    record: &mut Record,
-) -> Result<Outcome, Error> {
-    let turn = context.lists.turn(&account.name);
-    let _turn = turn.lock().await;
-    let doubted = context.lists.take_doubt(key);
-    let outcome = do_batch(context, key, object, account, wanted, record, doubted).await;
-    if doubted && outcome.is_err() {
-        context.lists.doubt(key.clone());
+    /// Does the next batch, in the turn of this suppression on the account's lists.
+    async fn advance(&self, account: &Account, wanted: &Wanted, record: &mut Record) -> Result<Outcome, Error> {
+        let lists = &self.context.lists;
+        let turn = lists.turn(&account.name);
+        let _turn = turn.lock().await;
+        let doubted = lists.take_doubt(self.key);
+        let outcome = self.do_batch(account, wanted, record, doubted).await;
+        if doubted && outcome.is_err() {
+            lists.doubt(self.key.clone());
+        }
+        outcome
     }
-    outcome
-}
 
-async fn do_batch(
-    context: &Context,
-    key: &Key,
-    object: &impl Resource<DynamicType = ()>,
-    account: &Account,
-    wanted: &Wanted,
-    record: &mut Record,
-    doubted: bool,
-) -> Result<Outcome, Error> {
-    let mut known = record.clone();
-    if doubted {
-        known.doubt();
+    async fn do_batch(
+        &self,
+        account: &Account,
+        wanted: &Wanted,
+        record: &mut Record,
+        doubted: bool,
+    ) -> Result<Outcome, Error> {
+        let lists = &self.context.lists;
+        let mut known = record.clone();
+        if doubted {
+            known.doubt();
+        }
+        let compared = lists.take_comparison(self.key, &known);
+        let batch = Batch::between(&known, wanted, &compared);
+        if batch.is_empty() {
+            lists.note_bulk(self.key, false);
+            return Ok(Outcome::Stands);
+        }
+        let priority = if lists.is_in_bulk(self.key) || batch.only_compares {
+            Priority::Drift
+        } else {
+            Priority::SpecChange
+        };
+        let observed = account.reader(priority).entries(batch.places()).await?;
+        let shared = batch.shared(&known, &observed);
+        let claims = if shared.is_empty() {
+            Claims::default()
+        } else {
+            let namespaces = who_may_claim(self.context, self.key, &shared);
+            records::claims(self.context, self.key, &account.name, &namespaces).await?
+        };
+        let step = batch.step(&account.name, &known, &observed, &claims);
+        // What may stand is recorded before the first call, what stands after the last.
+        if let Some(before) = step.before {
+            self.store(record, before).await?;
+        }
+        apply(&step.plan, &*account.ses, &account.budget, priority).await?;
+        self.store(record, step.after).await?;
+        if batch.only_compares && !step.plan.is_empty() {
+            let drift = self.context.drifted("vanished", &step.plan);
+            self.context.events.warning(self.object, "Drifted", drift).await;
+        }
+        let more = batch.more && (!step.withheld || batch.adds_or_releases());
+        lists.note_bulk(self.key, more);
+        match (more, step.withheld) {
+            (true, _) => Ok(Outcome::MoreWaits),
+            (false, true) => Err(Error::OthersUnreadable),
+            (false, false) => Ok(Outcome::Stands),
+        }
     }
-    let compared = context.lists.take_comparison(key, &known);
-    let batch = Batch::between(&known, wanted, &compared);
-    if batch.is_empty() {
-        context.lists.note_bulk(key, false);
-        return Ok(Outcome::Stands);
-    }
-    let priority = if context.lists.is_in_bulk(key) || batch.only_compares {
-        Priority::Drift
-    } else {
-        Priority::SpecChange
-    };
-    let observed = account.reader(priority).entries(batch.places()).await?;
-    let shared = batch.shared(&known, &observed);
-    let claims = if shared.is_empty() {
-        Claims::default()
-    } else {
-        let namespaces = who_may_claim(context, key, &shared);
-        records::claims(context, key, &account.name, &namespaces).await?
-    };
-    let step = batch.step(&account.name, &known, &observed, &claims);
-    // What may stand is recorded before the first call, what stands after the last.
-    if let Some(before) = step.before {
-        store(context, key, record, before).await?;
-    }
-    apply(&step.plan, &*account.ses, &account.budget, priority).await?;
-    store(context, key, record, step.after).await?;
-    if batch.only_compares && !step.plan.is_empty() {
-        let drift = context.drifted("vanished", &step.plan);
-        context.events.warning(object, "Drifted", drift).await;
-    }
-    let more = batch.more && (!step.withheld || batch.adds_or_releases());
-    context.lists.note_bulk(key, more);
-    match (more, step.withheld) {
-        (true, _) => Ok(Outcome::MoreWaits),
-        (false, true) => Err(Error::OthersUnreadable),
-        (false, false) => Ok(Outcome::Stands),
-    }
-}
 
-/// Records what stands, where that differs from what was recorded.
-async fn store(context: &Context, key: &Key, record: &mut Record, new: Record) -> Result<(), Error> {
-    if *record != new {
-        records::write(context, key, &new).await?;
-        *record = new;
+    /// Records what stands, where that differs from what was recorded.
+    async fn store(&self, record: &mut Record, new: Record) -> Result<(), Error> {
+        if *record != new {
+            records::write(self.context, self.key, &new).await?;
+            *record = new;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The namespaces whose suppressions may want an entry, too: of a tenant's list only the own one.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod accounts;
 mod batch;
+pub mod ceilings;
 pub mod context;
 pub mod desired;
 pub mod drift;
@@ -34,7 +35,9 @@ pub mod seals;
 pub mod server;
 pub mod skew;
 pub mod status;
+mod status_write;
 mod stop;
+mod suppressed;
 pub mod suppression;
 pub mod tenant;
 pub mod window;

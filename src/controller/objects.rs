@@ -96,14 +96,30 @@ pub fn env_config(namespace: &str, region: Option<&str>) -> ConfigMap {
     }
 }
 
-/// The Secret with the hashes of these entries, and its revision.
+/// The most octets of hashes: with its key and revision they fit a Secret.
+const HASHES_MAX: usize = 1024 * 1024 - 4096;
+
+/// The Secret with the hashes of these entries and of those that stand in `kept`, and its revision.
 #[must_use]
-pub fn suppression_hashes(namespace: &str, entries: &Entries, key: &HashKey) -> (Secret, String) {
-    let mut lines: Vec<String> = entries
+pub fn suppression_hashes(
+    namespace: &str,
+    entries: &Entries,
+    key: &HashKey,
+    kept: Option<&Secret>,
+) -> (Secret, String) {
+    let hashes = entries
         .iter()
-        .map(|(subject, entry)| format!("{} {:?}\n", key.hash(subject), entry.reason))
-        .collect();
-    lines.sort_unstable();
+        .map(|(subject, entry)| (key.hash(subject), format!("{:?}", entry.reason)));
+    let mut all: BTreeMap<String, String> = hashes.collect();
+    let mut room = HASHES_MAX.saturating_sub(all.iter().map(|(hash, reason)| hash.len() + reason.len() + 2).sum());
+    for (hash, reason) in kept.into_iter().flat_map(|kept| hashes_in(kept, key)) {
+        let line = hash.len() + reason.len() + 2;
+        if line <= room && !all.contains_key(hash) {
+            room -= line;
+            all.insert(hash.to_owned(), reason.to_owned());
+        }
+    }
+    let lines: Vec<String> = all.iter().map(|(hash, reason)| format!("{hash} {reason}\n")).collect();
     let hashes = lines.concat();
     let mut revision = HEXLOWER.encode(
         &Sha256::new()
@@ -131,6 +147,16 @@ pub fn suppression_hashes(namespace: &str, entries: &Entries, key: &HashKey) -> 
         ..Secret::default()
     };
     (secret, revision)
+}
+
+/// The hashes that stand in a Secret, with their reasons; none where they were made with another key.
+fn hashes_in<'a>(secret: &'a Secret, key: &HashKey) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    let value = |name: &str| secret.data.as_ref()?.get(name).map(|value| value.0.as_slice());
+    let same_key = value("key") == Some(key.as_bytes());
+    let text = value("hashes")
+        .filter(|_| same_key)
+        .and_then(|text| std::str::from_utf8(text).ok());
+    text.unwrap_or_default().lines().filter_map(|line| line.split_once(' '))
 }
 
 /// The digest of an object whose contents stand in memory, or of one that [`keep_digest`] has emptied.
@@ -260,10 +286,30 @@ mod tests {
             let spec = serde_json::from_value(serde_json::json!({"entries": [{"address": address}]})).unwrap();
             Entries::read(&spec, None).unwrap()
         };
-        let revision = |entries: &Entries| suppression_hashes("shop", entries, &key).1;
+        let revision = |entries: &Entries| suppression_hashes("shop", entries, &key, None).1;
         assert_eq!(revision(&entries("a@example.com")), revision(&entries("a@example.com")));
         assert_ne!(revision(&entries("a@example.com")), revision(&entries("b@example.com")));
-        let (secret, _) = suppression_hashes("shop", &entries("a@example.com"), &key);
+        let (secret, _) = suppression_hashes("shop", &entries("a@example.com"), &key, None);
         assert!(!format!("{:?}", secret.data.unwrap()["hashes"]).contains("example"));
+    }
+
+    #[test]
+    fn hashes_that_are_kept_stand_beside_new_ones_unless_they_were_made_with_another_key() {
+        let key = |master: &[u8]| HashKey::for_namespace(master, "shop");
+        let entries = |address: &str| {
+            let spec = serde_json::from_value(serde_json::json!({"entries": [{"address": address}]})).unwrap();
+            Entries::read(&spec, None).unwrap()
+        };
+        let (kept, _) = suppression_hashes("shop", &entries("a@example.com"), &key(b"k"), None);
+        let lines = |entries: &Entries, master: &[u8]| {
+            let (secret, _) = suppression_hashes("shop", entries, &key(master), Some(&kept));
+            String::from_utf8(secret.data.unwrap()["hashes"].0.clone())
+                .unwrap()
+                .lines()
+                .count()
+        };
+        assert_eq!(lines(&entries("b@example.com"), b"k"), 2);
+        assert_eq!(lines(&entries("a@example.com"), b"k"), 1);
+        assert_eq!(lines(&entries("b@example.com"), b"other"), 1);
     }
 }

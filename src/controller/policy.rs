@@ -3,19 +3,13 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    core::PartialObjectMeta,
-    runtime::controller::Action,
-};
-use serde_json::json;
+use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta, runtime::controller::Action};
 
 use super::{
     accounts::Account,
     context::Context,
     desired::desired_set,
-    error::{Error, is_not_found},
+    error::Error,
     feed,
     finalizer::Finalizer,
     former::{Former, Retirement, retire, silence},
@@ -23,13 +17,18 @@ use super::{
     programmed::{Left, Programmed},
     publish::{account_spec, compiled},
     status::{self, Facts},
+    status_write,
     stop::{Stop, stop, unless_stopped},
+    window,
     world::Key,
 };
 use crate::{
-    api::{MANAGER, MailPolicy, MailPolicyStatus, Parsed, policy::DeletionPolicy},
+    api::{
+        MailPolicy, MailPolicyStatus, Parsed,
+        condition::{is_false, kind},
+        policy::DeletionPolicy,
+    },
     clock,
-    metrics::OfKind,
     policy::{CompiledNamespace, CompiledPolicy},
     ses::{budget::Priority, memory::SetMemory, name::SetName, plan::Removal},
 };
@@ -239,7 +238,8 @@ async fn report(
         namespace,
         policy: compiled,
         account: spec.as_ref().map(|(name, spec)| (name.as_str(), spec)),
-        quota_per_day: namespace.quota.map(|quota| quota.max24_hours),
+        account_exceeds_quota: exceeds_quota(context, namespace),
+        windows: window::of_policy(context, policy.key, &namespace.windows),
         desired: desired.as_ref(),
         arn: desired
             .as_ref()
@@ -258,6 +258,17 @@ async fn report(
     write_status(context, policy, &status).await
 }
 
+/// Whether the account in use says that the ceilings of all its namespaces exceed its quota.
+fn exceeds_quota(context: &Context, namespace: &CompiledNamespace) -> bool {
+    let account = namespace.account.as_ref().and_then(|account| {
+        let namespace = String::new();
+        let name = account.value.clone();
+        context.world.accounts.get(&Key { namespace, name })
+    });
+    let status = account.as_ref().and_then(|account| account.readable()?.status.as_ref());
+    status.is_some_and(|status| is_false(&status.conditions, kind::WITHIN_QUOTA))
+}
+
 /// Remembers which switch is meant, before SES is called, and that nobody knows how it stands until the call is over.
 pub(super) async fn remember_intent(context: &Context, policy: &Policy<'_>, sending: bool) -> Result<(), Error> {
     let Some(mut status) = policy.status.clone() else {
@@ -272,39 +283,21 @@ pub(super) async fn remember_intent(context: &Context, policy: &Policy<'_>, send
     write_status(context, policy, &status).await
 }
 
-/// Writes the status by server-side apply, where it changed.
+/// Writes the status, and remembers it until the watch shows it.
 pub(super) async fn write_status(
     context: &Context,
     policy: &Policy<'_>,
     status: &MailPolicyStatus,
 ) -> Result<(), Error> {
-    if policy.status() == Some(status) {
-        return Ok(());
-    }
     let Key { namespace, name } = policy.key;
-    let patch = json!({
-        "apiVersion": MailPolicy::api_version(&()), "kind": MailPolicy::kind(&()),
-        "metadata": {"name": name}, "status": status,
-    });
     // Of an unreadable policy the answer is unreadable, too.
     let api: Api<Parsed<MailPolicy>> = Api::namespaced(context.client.clone(), namespace);
-    let params = PatchParams::apply(MANAGER).force();
-    match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
-        // It was deleted meanwhile.
-        Err(error) if is_not_found(&error) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(written) => {
-            if let Parsed::Readable(written) = &written {
-                context.written.put(written);
-            }
-            context
-                .metrics
-                .api_writes
-                .get_or_create(&OfKind { kind: "MailPolicy" })
-                .inc();
-            Ok(())
-        }
+    if let Some(Parsed::Readable(written)) =
+        status_write::write_status(context, &api, name, policy.status(), status).await?
+    {
+        context.written.put(&written);
     }
+    Ok(())
 }
 
 /// The watch will show what was written here: that alone is no news. A change of the spec meanwhile is.

@@ -1,7 +1,7 @@
 //! Writes a namespace's configuration: one at a time, and only what differs.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Debug,
     sync::{
         Arc, Mutex, PoisonError,
@@ -26,17 +26,18 @@ use super::{
     error::{Error, is_immutable, is_terminating},
     objects::{self, Contents},
     record::RecordKey,
+    suppressed::{self, Suppressed},
     world::{Key, Shelf},
 };
 use crate::{
-    api::{MANAGER, MailPolicySpec, Mode, Parsed, SendingAccountSpec},
+    api::{MANAGER, MailPolicySpec, Mode, SendingAccountSpec},
     clock,
     metrics::OfKind,
     policy::{
         CompiledNamespace, CompiledPolicy, compile,
         config::{ConfigAccount, ConfigError, SesFacts, TEXT_MAX, render},
         last_accepted::{self, SealKey},
-        suppressions::{Entries, HashKey},
+        suppressions::HashKey,
     },
     ses::name::SetName,
 };
@@ -56,8 +57,8 @@ pub struct Publisher {
 struct Turn {
     /// Requests so far.
     asked: AtomicU64,
-    /// How many of them have been carried out.
-    done: tokio::sync::Mutex<u64>,
+    /// How many of them have been carried out, and what came of the last.
+    done: tokio::sync::Mutex<(u64, Published)>,
 }
 
 /// What was written last, and what the watch may still show from before it: until it shows something else, the writing
@@ -90,12 +91,10 @@ impl Writing {
 const EARLIER_MAX: usize = 8;
 
 /// What was published of a namespace.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Published {
-    /// Whether anything was written.
-    pub written: bool,
-    /// Which entries cannot be read; while any, the suppressions that were published before stay.
-    pub unreadable_suppressions: Vec<String>,
+    /// The MailSuppressions whose entries do not fit beside the older ones'.
+    pub too_many_entries: BTreeSet<String>,
 }
 
 impl Publisher {
@@ -135,14 +134,22 @@ impl Publisher {
         let turn = self.turn(namespace);
         let request = turn.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let mut done = turn.done.lock().await;
-        if *done >= request {
-            // A publication that began after this request has carried it out.
-            return Ok(Published::default());
+        let (answered, published) = &mut *done;
+        if *answered < request {
+            let asked = turn.asked.load(Ordering::Relaxed);
+            let before = std::mem::replace(published, self.publish_now(context, namespace).await?);
+            // Whoever fits now, or fits no more, says so.
+            let changed = before
+                .too_many_entries
+                .symmetric_difference(&published.too_many_entries);
+            for name in changed.cloned() {
+                let namespace = namespace.to_owned();
+                context.queues.suppressions.push(Key { namespace, name });
+            }
+            // Also those that came before it began.
+            *answered = asked;
         }
-        let answered = turn.asked.load(Ordering::Relaxed);
-        let published = self.publish_now(context, namespace).await?;
-        *done = answered;
-        Ok(published)
+        Ok(published.clone())
     }
 
     async fn publish_now(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
@@ -158,24 +165,13 @@ impl Publisher {
 
     async fn write(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
         let compiled = compiled(context, namespace, None).await?;
+        context.ceilings.note(namespace, &compiled);
+        let suppressed = suppressed::of_namespace(context, namespace).await?;
         let account = account_spec(context, &compiled);
-        let (entries, unreadable) = suppressions(context, namespace).await?;
-        let key = HashKey::for_namespace(&self.master_key, namespace);
-        let (hashes, mut revision) = objects::suppression_hashes(namespace, &entries, &key);
-        let mut written = false;
-        if unreadable.is_empty() {
-            written |= self.apply(context, &context.world.suppression_hashes, &hashes).await?;
-        } else if let Some(before) = published_revision(context, namespace) {
-            revision = before;
-        }
+        let revision = self.publish_suppressed(context, namespace, &suppressed).await?;
         let region = account.as_ref().map(|(_, spec)| spec.region.as_str());
-        written |= self
-            .apply(
-                context,
-                &context.world.env_configs,
-                &objects::env_config(namespace, region),
-            )
-            .await?;
+        let env = objects::env_config(namespace, region);
+        self.apply(context, &context.world.env_configs, &env).await?;
         let config = render(
             namespace,
             &compiled,
@@ -190,20 +186,39 @@ impl Publisher {
         };
         let accepted = last_accepted::text(&compiled.policies, &self.seal_key(namespace)).map_err(ConfigError::from)?;
         // Both in one object, so that one write tells of both. Where they do not fit, the configuration comes first.
-        let accepted = accepted.filter(|accepted| text.len() + accepted.len() <= TEXT_MAX);
+        let room = TEXT_MAX.saturating_sub(text.len());
+        let accepted = accepted.filter(|accepted| fits(namespace, accepted, room));
         let config = objects::sidecar_config(namespace, text, accepted, &compiled.guardrails);
-        written |= self.apply(context, &context.world.sidecar_configs, &config).await?;
+        self.apply(context, &context.world.sidecar_configs, &config).await?;
         if let Some(error) = too_large {
             return Err(error.into());
         }
         Ok(Published {
-            written,
-            unreadable_suppressions: unreadable,
+            too_many_entries: suppressed.too_many,
         })
     }
 
-    /// Writes the object unless it stands so already; whether it was written.
-    async fn apply<K>(&self, context: &Context, shelf: &Shelf<K>, object: &K) -> Result<bool, Error>
+    /// Writes the hashes of who is suppressed; their revision. Of what cannot be read now what stands stays.
+    async fn publish_suppressed(
+        &self,
+        context: &Context,
+        namespace: &str,
+        suppressed: &Suppressed,
+    ) -> Result<String, Error> {
+        let kept = if suppressed.is_whole() {
+            None
+        } else {
+            let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
+            secrets.get_opt(objects::SUPPRESSION_HASHES).await?
+        };
+        let key = HashKey::for_namespace(&self.master_key, namespace);
+        let (hashes, revision) = objects::suppression_hashes(namespace, &suppressed.entries, &key, kept.as_ref());
+        self.apply(context, &context.world.suppression_hashes, &hashes).await?;
+        Ok(revision)
+    }
+
+    /// Writes the object unless it stands so already.
+    async fn apply<K>(&self, context: &Context, shelf: &Shelf<K>, object: &K) -> Result<(), Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Contents
@@ -216,7 +231,7 @@ impl Publisher {
         let wanted = objects::digest_of(object);
         let seen = shelf.get(&key).and_then(|standing| objects::digest(&*standing));
         if self.stands(&key, &wanted, seen.as_ref()) {
-            return Ok(false);
+            return Ok(());
         }
         let api: Api<K> = Api::namespaced(context.client.clone(), &key.namespace);
         // Noted before the watch can show it.
@@ -235,9 +250,11 @@ impl Publisher {
         context
             .metrics
             .api_writes
-            .get_or_create(&OfKind { kind: "managed-object" })
+            .get_or_create(&OfKind {
+                kind: "managed-object".into(),
+            })
             .inc();
-        Ok(true)
+        Ok(())
     }
 
     /// Notes what is written while the watch shows this, or that nothing is known to be written.
@@ -425,61 +442,19 @@ fn ses_facts(
     }
 }
 
-fn published_revision(context: &Context, namespace: &str) -> Option<String> {
-    let key = Key {
-        namespace: namespace.to_owned(),
-        name: objects::SUPPRESSION_HASHES.to_owned(),
-    };
-    context
-        .world
-        .suppression_hashes
-        .get(&key)?
-        .annotations()
-        .get(objects::REVISION)
-        .cloned()
-}
-
-/// The namespace's entries in force, and which cannot be read.
-async fn suppressions(context: &Context, namespace: &str) -> Result<(Entries, Vec<String>), Error> {
-    let (mut entries, mut unreadable) = (Entries::default(), Vec::new());
-    let suppressions = context.world.suppressions.within(namespace);
-    let mut list = None;
-    for suppression in &suppressions {
-        let name = suppression.name_any();
-        let Parsed::Readable(suppression) = &**suppression else {
-            unreadable.push(name);
-            continue;
-        };
-        let key = suppression.spec.from_secret.as_ref().map(|from| from.key.as_str());
-        if key.is_some() && list.is_none() {
-            let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
-            list = Some(
-                secrets
-                    .get_opt(objects::SUPPRESSION_LIST)
-                    .await?
-                    .and_then(|secret| secret.data)
-                    .unwrap_or_default(),
-            );
-        }
-        let lines = key.map(|key| {
-            list.as_ref()
-                .and_then(|list| list.get(key))
-                .map(|bytes| std::str::from_utf8(&bytes.0))
-        });
-        let lines = match lines {
-            None => Ok(None),
-            Some(Some(Ok(lines))) => Ok(Some(lines)),
-            Some(None | Some(Err(_))) => Err(()),
-        };
-        match lines
-            .ok()
-            .and_then(|lines| Entries::read(&suppression.spec, lines).ok())
-        {
-            Some(read) => entries.extend(read),
-            None => unreadable.push(name),
-        }
+/// Whether the specs that were accepted last fit beside the configuration. Without them a policy that cannot be compiled
+/// later is Paused.
+fn fits(namespace: &str, accepted: &str, room: usize) -> bool {
+    let fits = accepted.len() <= room;
+    if !fits {
+        warn!(
+            namespace,
+            octets = accepted.len(),
+            room,
+            "the specs that were accepted last are not kept: they do not fit beside the configuration"
+        );
     }
-    Ok((entries.at(clock::now()), unreadable))
+    fits
 }
 
 #[cfg(test)]

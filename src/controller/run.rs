@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{
-    account,
+    account, ceilings,
     context::Context,
     drift, engine,
     feed::{self, Feed},
@@ -169,6 +169,7 @@ async fn work(
     }
     tasks.spawn(tracker.track_future(named("the clocks", skew::watch(Arc::clone(&context)))));
     tasks.spawn(named("the gauges", gauges::watch(Arc::clone(&context))));
+    tasks.spawn(named("the ceilings", ceilings::watch(Arc::clone(&context))));
     tasks.spawn(named(
         "the rotating reader",
         drift::rotate_reads(Arc::clone(&context), args.read_every),

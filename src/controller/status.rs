@@ -8,7 +8,7 @@ use crate::{
     api::{
         MailPolicyStatus, SendingAccountSpec,
         condition::{Finding, kind, merge},
-        policy::SesStatus,
+        policy::{PolicyWindow, SesStatus},
     },
     policy::{CompiledNamespace, CompiledPolicy},
     ses::{desired::DesiredSet, error::Retry, memory::SetMemory, plan},
@@ -26,8 +26,10 @@ pub struct Facts<'a> {
     pub policy: &'a CompiledPolicy,
     /// The account in use, by its name.
     pub account: Option<(&'a str, &'a SendingAccountSpec)>,
-    /// The account's quota of a day.
-    pub quota_per_day: Option<i64>,
+    /// Whether the ceilings of all namespaces of the account exceed its quota together.
+    pub account_exceeds_quota: bool,
+    /// The policy's windows.
+    pub windows: Vec<PolicyWindow>,
     /// What SES shall hold.
     pub desired: Option<&'a DesiredSet>,
     /// The set's ARN.
@@ -58,6 +60,7 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
         mode: Some(facts.policy.effective.mode.value),
         account: facts.namespace.account.as_ref().map(|account| account.value.clone()),
         effective: facts.policy.effective.values(),
+        windows: facts.windows.clone(),
         ceilings_enforced_by: Some("sidecar".to_owned()),
         ses: ses(facts, before.ses),
     }
@@ -311,7 +314,7 @@ fn sending(facts: &Facts<'_>) -> Finding {
 }
 
 fn quota(facts: &Facts<'_>) -> Finding {
-    let Some(quota) = facts.quota_per_day else {
+    let Some(quota) = facts.namespace.quota.map(|quota| quota.max24_hours) else {
         return Finding::unknown(
             kind::WITHIN_QUOTA,
             "QuotaUnknown",
@@ -331,6 +334,12 @@ fn quota(facts: &Facts<'_>) -> Finding {
             kind::WITHIN_QUOTA,
             "CeilingsExceedQuota",
             format!("ceilings allow {most} recipients a day, the account's quota is {quota}: SES refuses the rest"),
+        ),
+        _ if facts.account_exceeds_quota => Finding::no(
+            kind::WITHIN_QUOTA,
+            "CeilingsOfAllExceedQuota",
+            "the ceilings of all namespaces of the SendingAccount together exceed its quota: see its condition \
+             WithinQuota",
         ),
         _ => Finding::yes(
             kind::WITHIN_QUOTA,

@@ -5,33 +5,28 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use k8s_openapi::{
-    api::core::v1::Secret,
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
-use serde_json::json;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{Api, Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     context::Context,
-    error::{Error, is_conflict, is_not_found},
-    lists::{self, FINALIZER, Outcome, Settled, Wish},
-    objects::SUPPRESSION_LIST,
-    publish::compiled,
+    error::{Error, is_conflict},
+    lists::{self, FINALIZER, OnLists, Outcome, Settled, Wish},
+    publish::{Published, compiled},
+    status_write::write_status,
+    suppressed::{self, List},
     world::Key,
 };
 use crate::{
     api::{
-        Address, MANAGER, MailSuppression, MailSuppressionStatus, Parsed,
+        Address, MailSuppression, MailSuppressionStatus, Parsed,
         condition::{Finding, is_true, kind, merge},
     },
     clock,
-    metrics::OfKind,
-    policy::{suppressions::Entries, terms::SpecError},
+    policy::{
+        suppressions::{ENTRIES_MAX, Entries},
+        terms::SpecError,
+    },
     ses::error::Retry,
 };
 
@@ -43,11 +38,6 @@ pub fn reconcile(
     async move {
         let key = Key::of(&*suppression);
         let suppression = context.written_suppressions.of(suppression);
-        // The sidecar's hashes end with an entry, whatever SES says.
-        context.queues.namespaces.push(Key {
-            namespace: String::new(),
-            name: key.namespace.clone(),
-        });
         if suppression.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &suppression).await;
         }
@@ -57,19 +47,27 @@ pub fn reconcile(
         let namespace = compiled(&context, &key.namespace, None).await?;
         let account = lists::account(&context, &namespace);
         let now = clock::now();
-        let entries = read_entries(&context, object).await;
+        // The sidecar's hashes begin and end with an entry, whatever SES says.
+        let published = context.publisher.publish(&context, &key.namespace).await;
+        let entries = read_entries(&context, object, published.as_ref()).await;
         let accepted = accepted(&entries);
         let in_force = entries.as_ref().map(|entries| entries.at(now)).unwrap_or_default();
         let wish = lists::wish(object, &namespace, account.as_deref(), &in_force);
         let next_expiry = entries.as_ref().ok().and_then(|entries| entries.next_expiry(now));
         let entries_in_force = entries.as_ref().ok().map(|_| in_force.len());
+        let on_lists = OnLists {
+            context: &context,
+            key: &key,
+            object,
+        };
         let Settled { standing, outcome } = match entries {
-            Ok(_) => lists::settle(&context, &key, object, account.as_deref(), &wish).await,
+            Ok(_) => on_lists.settle(account.as_deref(), &wish).await,
             // What cannot be read changes nothing: what stands stays.
             Err(unread) => Settled::unchanged(&context, &key)
                 .await
                 .unless_refused(unread.refused()),
-        };
+        }
+        .unless_refused(published.err());
         let outcome = match outcome {
             Outcome::Failed(error) if is_conflict(&error) => return Err(error),
             outcome => outcome,
@@ -82,7 +80,11 @@ pub fn reconcile(
             applied: u32::try_from(standing).ok(),
             next_expiry: next_expiry.map(Time),
         };
-        write_status(&context, object, &status).await?;
+        let api: Api<MailSuppression> = Api::namespaced(context.client.clone(), &key.namespace);
+        let written = write_status(&context, &api, &key.name, object.status.as_ref(), &status).await?;
+        written
+            .iter()
+            .for_each(|written| context.written_suppressions.put(written));
         match outcome {
             Outcome::Failed(error) => Err(error),
             Outcome::MoreWaits => Ok(Action::requeue(Duration::ZERO)),
@@ -99,7 +101,12 @@ async fn leave(context: &Context, key: &Key, suppression: &Parsed<MailSuppressio
     if !FINALIZER.is_on(suppression) {
         return Ok(Action::await_change());
     }
-    match lists::clear(context, key, suppression).await {
+    let on_lists = OnLists {
+        context,
+        key,
+        object: suppression,
+    };
+    match on_lists.clear().await {
         Ok(Outcome::Stands) => {
             let api = lists::metadata(context, &key.namespace);
             FINALIZER.remove(context, &api, suppression).await?;
@@ -134,35 +141,30 @@ impl Unread {
     }
 }
 
-/// The entries of the spec and of the Secret's key.
-async fn read_entries(context: &Context, object: &MailSuppression) -> Result<Entries, Unread> {
+/// The entries of the spec and of the Secret's key, where they fit the namespace.
+async fn read_entries(
+    context: &Context,
+    object: &MailSuppression,
+    published: Result<&Published, &Error>,
+) -> Result<Entries, Unread> {
     let releases = unreadable_releases(object);
     if !releases.is_empty() {
         return Err(Unread::Wrong(releases));
     }
-    let Some(from) = &object.spec.from_secret else {
-        return Entries::read(&object.spec, None).map_err(Unread::Wrong);
+    let list = match &object.spec.from_secret {
+        Some(_) => suppressed::list(context, &object.namespace().unwrap_or_default()).await,
+        None => Ok(List::default()),
     };
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let data = secrets
-        .get_opt(SUPPRESSION_LIST)
-        .await
-        .map_err(|error| Unread::Refused(error.into()))?
-        .and_then(|secret| secret.data)
-        .unwrap_or_default();
-    let lines = data.get(&from.key).map(|bytes| std::str::from_utf8(&bytes.0));
-    let error = |message: String| {
-        let field = "spec.fromSecret.key".to_owned();
-        Err(Unread::Wrong(vec![SpecError { field, message }]))
-    };
-    match lines {
-        Some(Ok(lines)) => Entries::read(&object.spec, Some(lines)).map_err(Unread::Wrong),
-        Some(Err(_)) => error(format!("key `{}` of Secret {SUPPRESSION_LIST} is not text", from.key)),
-        None => error(format!(
-            "there is no Secret {SUPPRESSION_LIST} with key `{}` in this namespace",
-            from.key
-        )),
+    let entries = suppressed::read(&object.spec, &list.map_err(Unread::Refused)?).map_err(Unread::Wrong)?;
+    if published.is_ok_and(|published| published.too_many_entries.contains(&object.name_any())) {
+        let message = format!(
+            "with the older MailSuppressions of this namespace they are more than {ENTRIES_MAX} entries: name domains \
+             instead of addresses, or let some expire"
+        );
+        let field = "spec".to_owned();
+        return Err(Unread::Wrong(vec![SpecError { field, message }]));
     }
+    Ok(entries)
 }
 
 /// The addresses to release that are none, by their place.
@@ -266,43 +268,5 @@ fn clamped(wish: &Wish) -> Finding {
         )
     } else {
         Finding::yes(kind::CLAMPED, "BoundedByGuardrail", wish.clamps.join("; "))
-    }
-}
-
-async fn write_status(
-    context: &Context,
-    object: &MailSuppression,
-    status: &MailSuppressionStatus,
-) -> Result<(), Error> {
-    if object.status.as_ref() == Some(status) {
-        return Ok(());
-    }
-    let patch = json!({
-        "apiVersion": MailSuppression::api_version(&()), "kind": MailSuppression::kind(&()),
-        "metadata": {"name": object.name_any()}, "status": status,
-    });
-    let namespace = object.namespace().unwrap_or_default();
-    let api: Api<MailSuppression> = Api::namespaced(context.client.clone(), &namespace);
-    match api
-        .patch_status(
-            &object.name_any(),
-            &PatchParams::apply(MANAGER).force(),
-            &Patch::Apply(&patch),
-        )
-        .await
-    {
-        Err(error) if is_not_found(&error) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(written) => {
-            context.written_suppressions.put(&written);
-            context
-                .metrics
-                .api_writes
-                .get_or_create(&OfKind {
-                    kind: "MailSuppression",
-                })
-                .inc();
-            Ok(())
-        }
     }
 }

@@ -1,25 +1,20 @@
 //! The window controller: where each window stands, to the second, kept as a record.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
-use serde_json::json;
+use kube::{Api, ResourceExt, runtime::controller::Action};
 
-use super::{context::Context, error::Error, publish::compiled, world::Key};
+use super::{context::Context, error::Error, publish::compiled, status_write::write_status, world::Key};
 use crate::{
     api::{
-        MANAGER, MailWindow, MailWindowStatus, Parsed,
+        MailWindow, MailWindowStatus, Parsed,
         condition::{Finding, kind, merge},
+        policy::{POLICY_WINDOWS_MAX, PolicyWindow},
         window::WindowPhase,
     },
     clock,
-    metrics::OfKind,
     policy::windows::Verdict,
 };
 
@@ -36,7 +31,8 @@ pub fn reconcile(window: Arc<Parsed<MailWindow>>, context: Arc<Context>) -> BoxF
         };
         let status = build_status(object, verdict);
         let changed = object.status.as_ref().and_then(|before| before.phase) != status.phase;
-        write(&context, object, &status).await?;
+        let api: Api<MailWindow> = Api::namespaced(context.client.clone(), &key.namespace);
+        write_status(&context, &api, &key.name, object.status.as_ref(), &status).await?;
         if changed {
             context
                 .events
@@ -49,6 +45,34 @@ pub fn reconcile(window: Arc<Parsed<MailWindow>>, context: Arc<Context>) -> BoxF
             .map_or_else(Action::await_change, |at| Action::requeue(clock::until(at, now))))
     }
     .boxed()
+}
+
+/// The windows of one policy, in short: open and scheduled ones first, then the latest of the others.
+pub(super) fn of_policy(context: &Context, policy: &Key, verdicts: &BTreeMap<String, Verdict>) -> Vec<PolicyWindow> {
+    let windows = context.world.windows.within(&policy.namespace);
+    let in_short = |window: &Arc<Parsed<MailWindow>>| {
+        let window = window.readable()?;
+        let verdict = verdicts.get(window.metadata.name.as_ref()?)?;
+        (window.spec.policy_ref.name == policy.name).then(|| PolicyWindow {
+            name: window.name_any(),
+            mode: window.spec.mode,
+            from: window.spec.from.clone(),
+            until: window.spec.until.clone(),
+            phase: verdict.phase,
+        })
+    };
+    let (mut shown, mut past): (Vec<_>, Vec<_>) = windows
+        .iter()
+        .filter_map(in_short)
+        .partition(|window| matches!(window.phase, WindowPhase::Open | WindowPhase::Scheduled));
+    shown.sort_by(|one, two| one.from.cmp(&two.from));
+    past.sort_by(|one, two| two.until.cmp(&one.until));
+    shown.append(&mut past);
+    shown
+        .into_iter()
+        .zip(0..POLICY_WINDOWS_MAX)
+        .map(|(window, _)| window)
+        .collect()
 }
 
 fn build_status(object: &MailWindow, verdict: &Verdict) -> MailWindowStatus {
@@ -76,27 +100,4 @@ fn build_status(object: &MailWindow, verdict: &Verdict) -> MailWindowStatus {
         opened,
         conditions: merge(&before.conditions, findings, object.metadata.generation, &now),
     }
-}
-
-async fn write(context: &Context, object: &MailWindow, status: &MailWindowStatus) -> Result<(), Error> {
-    if object.status.as_ref() == Some(status) {
-        return Ok(());
-    }
-    let patch = json!({
-        "apiVersion": MailWindow::api_version(&()), "kind": MailWindow::kind(&()),
-        "metadata": {"name": object.name_any()}, "status": status,
-    });
-    let api: Api<MailWindow> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    api.patch_status(
-        &object.name_any(),
-        &PatchParams::apply(MANAGER).force(),
-        &Patch::Apply(&patch),
-    )
-    .await?;
-    context
-        .metrics
-        .api_writes
-        .get_or_create(&OfKind { kind: "MailWindow" })
-        .inc();
-    Ok(())
 }

@@ -92,6 +92,12 @@ impl Entries {
         }
     }
 
+    /// How many of these are not among the others.
+    #[must_use]
+    pub fn lacking_in(&self, others: &Self) -> usize {
+        self.0.keys().filter(|subject| !others.0.contains_key(subject)).count()
+    }
+
     /// Those in force at this moment.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {

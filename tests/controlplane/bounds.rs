@@ -290,3 +290,34 @@ async fn a_policy_made_anew_under_another_name_gets_a_set_of_that_name_and_the_o
     };
     stage.wait("the configuration knows only the new name", look).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ceilings_that_exceed_the_quota_together_are_told_by_the_account_and_its_policies() {
+    let stage = set("together").await;
+    let ceiling = |per_day: &str| json!({"spec": {"ceilings": {"recipients": [per_day]}}});
+    let policies: Api<MailPolicy> = stage.namespaced();
+    stage.patch(&policies, "default", ceiling("30000/d")).await;
+    stage.account_says("WithinQuota", "True WithinQuota").await;
+    stage.policy_says("default", "WithinQuota", "True WithinQuota").await;
+
+    // The quota is 50,000: neither exceeds it alone.
+    let second = POLICY
+        .replace("name: default", "name: second")
+        .replace("spec: {", "spec: {ceilings: {recipients: [\"30000/d\"]}, ");
+    stage.apply(&second).await;
+
+    let message = stage.account_says("WithinQuota", "False CeilingsExceedQuota").await;
+    assert!(message.contains("60000 recipients a day together"), "{message}");
+    for policy in ["default", "second"] {
+        stage
+            .policy_says(policy, "WithinQuota", "False CeilingsOfAllExceedQuota")
+            .await;
+        stage.policy_says(policy, "Ready", "True InForce").await;
+    }
+
+    stage.patch(&policies, "second", ceiling("20000/d")).await;
+    stage.account_says("WithinQuota", "True WithinQuota").await;
+    stage.policy_says("default", "WithinQuota", "True WithinQuota").await;
+    let status = stage.accounts().get(&stage.name).await.unwrap().status.unwrap();
+    assert_eq!(status.ceilings_per_day, Some(50_000));
+}

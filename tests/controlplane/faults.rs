@@ -112,14 +112,16 @@ async fn an_unverified_identity_is_named_with_what_to_do() {
         .with_account(|account| account.put_identity("example.com", false));
     stage.apply(ACCOUNT).await;
 
-    let message = stage.account_says("Ready", "True IdentityUnverified").await;
+    let message = stage
+        .account_says("IdentitiesVerified", "False IdentityUnverified")
+        .await;
     assert!(message.contains("example.com is not verified"), "{message}");
 
     // Found by the next listing, without anybody's help.
     stage
         .ses()
         .with_account(|account| account.put_identity("example.com", true));
-    stage.account_says("Ready", "True Reached").await;
+    stage.account_says("IdentitiesVerified", "True Verified").await;
 }
 
 /// Makes the set that the stage's policy will want, as somebody else would, with these tags.

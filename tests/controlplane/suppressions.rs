@@ -130,6 +130,49 @@ async fn list_secret(stage: &Stage<'_>, lines: &str) {
     stage.apply(&secret.to_string()).await;
 }
 
+fn another(name: &str, address: &str) -> String {
+    let suppression = json!({
+        "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailSuppression",
+        "metadata": {"name": name, "namespace": "STAGE"}, "spec": {"entries": [{"address": address}]},
+    });
+    suppression.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_more_than_fits_a_namespace_is_told_and_the_older_stand() {
+    let stage = stage("full").await;
+    let lines: Vec<String> = (0..16_384).map(|number| format!("{number}@example.net")).collect();
+    let secrets: Api<Secret> = stage.namespaced();
+    let secret = Secret {
+        metadata: kube::api::ObjectMeta {
+            name: Some("mail-suppression-list".to_owned()),
+            ..kube::api::ObjectMeta::default()
+        },
+        string_data: Some([("support".to_owned(), lines.join("\n"))].into()),
+        ..Secret::default()
+    };
+    secrets
+        .create(&kube::api::PostParams::default(), &secret)
+        .await
+        .unwrap();
+    let full =
+        another("full", "0@example.net").replace(r#""entries":"#, r#""fromSecret": {"key": "support"}, "entries":"#);
+    stage.apply(&full).await;
+    stage.suppression_says("full", "Ready", "True InForce").await;
+    assert_eq!(hashes(&stage).await, 16_384);
+
+    stage.apply(&another("late", "one.too.many@example.net")).await;
+
+    let message = stage.suppression_says("late", "Accepted", "False SpecInvalid").await;
+    assert!(message.contains("more than 16384 entries"), "{message}");
+    stage.suppression_says("late", "Stalled", "True SpecInvalid").await;
+    assert_eq!(hashes(&stage).await, 16_384);
+    // Once it fits, it is in force.
+    stage.delete(&suppressions(&stage), "full").await;
+    stage.suppression_says("late", "Ready", "True InForce").await;
+    assert_eq!(hashes(&stage).await, 1);
+}
+
 /// No address shows in a status, an Event or the log.
 async fn nothing_is_told(stage: &Stage<'_>) {
     let status = suppressions(stage).get("bounced").await.unwrap().status;
@@ -291,6 +334,10 @@ async fn a_secret_that_vanishes_is_told_and_takes_nothing_off() {
     assert_eq!((status.entries, status.applied), (Some(3), Some(2)));
     assert_eq!(hashes(&stage).await, 3);
     account_lists(&stage, &all).await;
+    // It keeps no other from being refused.
+    stage.apply(&another("another", "other.person@example.net")).await;
+    stage.suppression_says("another", "Ready", "True InForce").await;
+    assert_eq!(hashes(&stage).await, 4);
 
     list_secret(&stage, "caller@example.net\n").await;
     stage.suppression_says("bounced", "Ready", "True InForce").await;

@@ -45,6 +45,27 @@ fn after(seconds: i64) -> Timestamp {
     at + jiff::SignedDuration::from_secs(seconds)
 }
 
+/// The windows in the policy's status.
+async fn windows_of_policy(stage: &Stage<'_>) -> Vec<String> {
+    let windows = stage.policy("default").await.status.unwrap_or_default().windows;
+    let shown = windows.iter().map(|window| {
+        let (from, until) = (window.from.0, window.until.0);
+        format!(
+            "{} {} {from:.0} {until:.0} {:?}",
+            window.name, window.mode, window.phase
+        )
+    });
+    shown.collect()
+}
+
+async fn policy_shows(stage: &Stage<'_>, wanted: &[String]) {
+    let look = async || {
+        let windows = windows_of_policy(stage).await;
+        (windows == wanted).then_some(()).ok_or(format!("{windows:?}"))
+    };
+    stage.wait(&format!("the policy shows {wanted:?}"), look).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_opens_and_closes_on_the_second() {
     let stage = stage("window").await;
@@ -71,6 +92,8 @@ async fn a_window_opens_and_closes_on_the_second() {
         "{config}"
     );
     stage.window_says("bulk", "Ready", "True Open").await;
+    let shown = format!("bulk Live {from:.0} {until:.0}");
+    policy_shows(&stage, &[format!("{shown} Open")]).await;
 
     stage.published_mode_is("default", "Capture").await;
     stage.set_is(false).await;
@@ -81,6 +104,7 @@ async fn a_window_opens_and_closes_on_the_second() {
         "it closed at {seen}, long after {until}"
     );
     stage.window_says("bulk", "Ready", "True Over").await;
+    policy_shows(&stage, &[format!("{shown} Closed")]).await;
     stage.mode_is("default", "Capture").await;
     let switch = Operation::PutConfigurationSetSendingOptions.name();
     assert_eq!(stage.write_names(), [switch, switch]);
@@ -103,6 +127,17 @@ async fn a_window_that_makes_a_chain_too_long_is_refused_and_the_earlier_stands(
     stage.apply(&window("third", after(900), after(7200))).await;
     stage.window_says("third", "Ready", "True NotYet").await;
     stage.window_says("first", "Ready", "True NotYet").await;
+    let look = async || {
+        let windows = windows_of_policy(&stage).await;
+        let phases: Vec<&str> = windows
+            .iter()
+            .filter_map(|window| window.split(' ').next_back())
+            .collect();
+        (phases == ["Scheduled", "Scheduled", "Refused"])
+            .then_some(())
+            .ok_or(format!("{windows:?}"))
+    };
+    stage.wait("the policy shows its windows in order", look).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,6 +56,29 @@ pub struct CompiledNamespace {
     pub next_change: Option<Timestamp>,
 }
 
+impl CompiledNamespace {
+    /// The most recipients of a day that its mail may have, with every policy that reaches recipients at its ceiling.
+    #[must_use]
+    pub fn recipients_per_day(&self) -> u64 {
+        let per_day = |limits: &Limits| limits.per_day().unwrap_or(u64::MAX);
+        let policies = self.policies.iter().map(|policy| {
+            // The mailbox simulator's recipients are not counted by SES.
+            let reaches_recipients = policy.effective.mode.value >= Mode::Restricted;
+            if reaches_recipients {
+                per_day(&policy.effective.recipients.value)
+            } else {
+                0
+            }
+        });
+        let together = self
+            .bounds
+            .recipients
+            .as_ref()
+            .map_or(u64::MAX, |limits| per_day(&limits.value));
+        policies.fold(0, u64::saturating_add).min(together)
+    }
+}
+
 /// What the mail of one policy may do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompiledPolicy {
