@@ -1,14 +1,11 @@
 //! Reading objects one of which may be unreadable.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{
-    Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::{Value, value::RawValue};
 
 use super::address::redact;
 
@@ -87,12 +84,22 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Parsed<K> {
 /// The object without `metadata.managedFields`, which nobody here reads and which is often its largest and always its
 /// most nested part; `None` where it has none.
 fn without_managed_fields(text: &str) -> Option<String> {
-    let mut object: BTreeMap<&str, &RawValue> = serde_json::from_str(text).ok()?;
-    let mut metadata: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get("metadata")?.get()).ok()?;
-    metadata.remove("managedFields")?;
-    let metadata = to_raw_value(&metadata).ok()?;
-    object.insert("metadata", &metadata);
-    serde_json::to_string(&object).ok()
+    #[derive(Deserialize)]
+    struct Object<'a> {
+        #[serde(borrow)]
+        metadata: Metadata<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Metadata<'a> {
+        #[serde(borrow, rename = "managedFields")]
+        managed_fields: &'a RawValue,
+    }
+    let object: Object<'_> = serde_json::from_str(text).ok()?;
+    let fields = object.metadata.managed_fields.get();
+    // What was read is a part of the text.
+    let begin = fields.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let (before, after) = (text.get(..begin)?, text.get(begin + fields.len()..)?);
+    Some([before, "null", after].concat())
 }
 
 impl<K: Resource> Resource for Parsed<K> {
