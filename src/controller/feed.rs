@@ -18,10 +18,9 @@ use tracing::warn;
 
 use super::{
     context::Context,
-    objects::digest,
     publish::shown,
     queue::KeyQueue,
-    world::{Key, Shelf, mark},
+    world::{Index, Key, World, mark},
 };
 use crate::{
     api::{
@@ -48,31 +47,38 @@ pub struct Queues {
     pub suppressions: KeyQueue<Key>,
 }
 
-/// A watch of one kind: its store's writer, and what its changes concern.
-pub struct Feed<K: Resource<DynamicType = ()> + Clone + 'static> {
+/// Objects of one page of a first list. A page is held as text and as objects at once, of every kind at the same time, and
+/// an object has some 10 KB.
+pub const PAGE: u32 = 100;
+
+/// A watch of one kind: what it fills, and what its changes concern.
+pub struct Feed<K: Resource<DynamicType = ()> + Clone + 'static, V> {
     /// The kind, for metrics.
     pub kind: &'static str,
     /// What to watch.
     pub api: Api<K>,
     /// How to watch it.
     pub config: watcher::Config,
-    /// Fills the store.
-    pub writer: Writer<K>,
-    /// Where the store stands.
-    pub shelf: fn(&super::world::World) -> &Shelf<K>,
-    /// Cuts away what nobody reads, before the object is stored.
+    /// Cuts away what nobody reads.
     pub trim: fn(&mut K),
-    /// A mark of what matters in an object.
-    pub mark: fn(&K) -> u64,
+    /// Fills the store, of a kind whose objects are kept.
+    pub writer: Option<Writer<K>>,
+    /// Where the index stands.
+    pub index: fn(&World) -> &Index<V>,
+    /// What the index knows of an object.
+    pub known: fn(&K) -> V,
+    /// Takes notice of an object that the store shows.
+    pub shown: fn(&Context, &K),
     /// Queues what a change concerns.
     pub concerns: fn(&Context, &Key),
 }
 
-impl<K> Feed<K>
+impl<K, V> Feed<K, V>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    V: Clone + PartialEq,
 {
-    /// Feeds the store until the watch ends, which it does not: it begins again after each error, waiting longer.
+    /// Feeds store and index until the watch ends, which it does not: it begins again after each error, waiting longer.
     pub async fn run(mut self, context: Arc<Context>) {
         let trim = self.trim;
         let mut events = watcher(self.api.clone(), self.config.clone())
@@ -83,13 +89,11 @@ where
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
-                    let concerned = take(
-                        &mut self.writer,
-                        (self.shelf)(&context.world),
-                        self.mark,
-                        &event,
-                        &mut listed,
-                    );
+                    let index = (self.index)(&context.world);
+                    let concerned = take(self.writer.as_mut(), index, self.known, &event, &mut listed);
+                    if let watcher::Event::Apply(object) = &event {
+                        (self.shown)(&context, object);
+                    }
                     concerned.iter().for_each(|key| (self.concerns)(&context, key));
                 }
                 Ok(None) => return,
@@ -108,14 +112,14 @@ where
 
 /// Takes an event into the store and the index; the keys whose objects changed, once the store shows them as they are.
 ///
-/// A list is shown by the store only when it is complete. Whoever looked at a key before would see the past, and would
-/// not be told again. `listed` keeps the marks of a list that is under way.
-fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
-    writer: &mut Writer<K>,
-    shelf: &Shelf<K>,
-    mark: fn(&K) -> u64,
+/// A list is shown only when it is complete. Whoever looked at a key before would see the past, and would not be told
+/// again. `listed` keeps what is known of a list that is under way.
+fn take<K: Resource<DynamicType = ()> + Clone + 'static, V: Clone + PartialEq>(
+    writer: Option<&mut Writer<K>>,
+    index: &Index<V>,
+    known: fn(&K) -> V,
     event: &watcher::Event<K>,
-    listed: &mut BTreeMap<Key, u64>,
+    listed: &mut BTreeMap<Key, V>,
 ) -> Vec<Key> {
     let concerned = match event {
         watcher::Event::Init => {
@@ -123,29 +127,27 @@ fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
             Vec::new()
         }
         watcher::Event::InitApply(object) => {
-            listed.insert(Key::of(object), mark(object));
+            listed.insert(Key::of(object), known(object));
             Vec::new()
         }
-        // The index before the store: who waits for the first list finds both.
         watcher::Event::InitDone => {
             let listed = std::mem::take(listed);
-            let mut concerned: Vec<Key> = shelf
+            let mut concerned: Vec<Key> = index
                 .keys()
                 .into_iter()
                 .filter(|key| !listed.contains_key(key))
                 .collect();
-            concerned.iter().for_each(|gone| shelf.forget(gone));
+            concerned.iter().for_each(|gone| index.forget(gone));
             concerned.extend(
                 listed
                     .into_iter()
-                    .filter(|(key, mark)| shelf.note(key, *mark))
-                    .map(|(key, _)| key),
+                    .filter_map(|(key, known)| index.note(&key, known).then_some(key)),
             );
             concerned
         }
         watcher::Event::Apply(object) => {
             let key = Key::of(object);
-            if shelf.note(&key, mark(object)) {
+            if index.note(&key, known(object)) {
                 vec![key]
             } else {
                 Vec::new()
@@ -153,11 +155,17 @@ fn take<K: Resource<DynamicType = ()> + Clone + 'static>(
         }
         watcher::Event::Delete(object) => {
             let key = Key::of(object);
-            shelf.forget(&key);
+            index.forget(&key);
             vec![key]
         }
     };
-    writer.apply_watcher_event(event);
+    if let Some(writer) = writer {
+        writer.apply_watcher_event(event);
+    }
+    // Who waits for the first list finds store and index whole.
+    if matches!(event, watcher::Event::InitDone) {
+        index.note_listed();
+    }
     concerned
 }
 
@@ -348,13 +356,8 @@ pub(super) fn namespace_concerns(context: &Context, key: &Key) {
         .for_each(|guardrail| context.queues.guardrails.push(guardrail));
 }
 
-/// Managed objects and lists: what they hold, by the digest that stands in for it.
-pub(super) fn digest_mark(object: &impl Resource) -> u64 {
-    mark((object.meta().uid.clone(), digest(object)))
-}
-
 pub(super) fn managed_concerns(context: &Context, key: &Key) {
-    if context.publisher.is_own(key, shown(context, key).as_ref()) {
+    if context.publisher.is_own(key, shown(context, key)) {
         return;
     }
     context.queues.namespaces.push(Key {
@@ -394,6 +397,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::controller::world::Shelf;
 
     struct Bench {
         writer: Writer<Parsed<MailGuardrail>>,
@@ -415,7 +419,8 @@ mod tests {
         fn take(&mut self, events: impl IntoIterator<Item = Event<Parsed<MailGuardrail>>>) -> Vec<(String, bool)> {
             let mut told = Vec::new();
             for event in events {
-                let keys = take(&mut self.writer, &self.shelf, guardrail_mark, &event, &mut self.listed);
+                let (writer, index) = (&mut self.writer, self.shelf.index());
+                let keys = take(Some(writer), index, guardrail_mark, &event, &mut self.listed);
                 told.extend(keys.into_iter().map(|key| {
                     let there = self.shelf.get(&key).is_some();
                     (key.name, there)

@@ -11,6 +11,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use sha2::{Digest, Sha256};
 
+use super::world::mark;
 use crate::{
     api::MANAGER,
     policy::suppressions::{Entries, HashKey},
@@ -35,8 +36,6 @@ pub const SUPPRESSION_RECORD: &str = "mail-suppression-record";
 pub const GUARDRAILS: &str = "mailpolicy.dev/guardrails";
 /// Annotation: the revision of the hashes.
 pub const REVISION: &str = "mailpolicy.dev/revision";
-/// In-memory annotation: the digest of what the object holds. Never written.
-const DIGEST: &str = "mailpolicy.dev/digest";
 
 /// Where a workload finds the sidecar.
 const ENVIRONMENT: [(&str, &str); 4] = [
@@ -159,18 +158,10 @@ fn hashes_in<'a>(secret: &'a Secret, key: &HashKey) -> impl Iterator<Item = (&'a
     text.unwrap_or_default().lines().filter_map(|line| line.split_once(' '))
 }
 
-/// The digest of an object whose contents stand in memory, or of one that [`keep_digest`] has emptied.
-#[must_use]
-pub fn digest(object: &impl Resource) -> Option<String> {
-    object.annotations().get(DIGEST).cloned()
-}
-
 /// An object whose contents can be digested.
 pub trait Contents: Resource {
     /// Feeds names and values.
     fn feed(&self, hasher: &mut Sha256);
-    /// Drops the contents.
-    fn empty(&mut self);
 }
 
 impl Contents for ConfigMap {
@@ -184,11 +175,6 @@ impl Contents for ConfigMap {
             .map(|(name, value)| (name, value.0.as_slice()));
         data.chain(binary).for_each(|(name, value)| feed(hasher, name, value));
     }
-
-    fn empty(&mut self) {
-        self.data = None;
-        self.binary_data = None;
-    }
 }
 
 impl Contents for Secret {
@@ -198,11 +184,6 @@ impl Contents for Secret {
             .iter()
             .flatten()
             .for_each(|(name, value)| feed(hasher, name, &value.0));
-    }
-
-    fn empty(&mut self) {
-        self.data = None;
-        self.type_ = None;
     }
 }
 
@@ -220,39 +201,54 @@ fn feed(hasher: &mut Sha256, name: &str, value: &[u8]) {
     }
 }
 
-/// Bytes of a digest: nobody finds another text of the same, and thousands are kept.
-const DIGEST_BYTES: usize = 16;
+/// A digest of an object's contents and of our annotations. So long that nobody finds other contents with the same, and no
+/// longer: thousands are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentDigest([u8; 16]);
 
-/// The digest of the contents and of our annotations.
-#[must_use]
-pub fn digest_of(object: &impl Contents) -> String {
-    let mut hasher = Sha256::new();
-    object.feed(&mut hasher);
-    for name in [GUARDRAILS, REVISION] {
-        feed(
-            &mut hasher,
-            name,
-            object.annotations().get(name).map(String::as_bytes).unwrap_or_default(),
-        );
+impl ContentDigest {
+    /// The digest of the object.
+    #[must_use]
+    pub fn of(object: &impl Contents) -> Self {
+        let mut hasher = Sha256::new();
+        object.feed(&mut hasher);
+        for name in [GUARDRAILS, REVISION] {
+            feed(&mut hasher, name, annotation(object, name).as_bytes());
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize()[..16]);
+        Self(digest)
     }
-    HEXLOWER.encode(&hasher.finalize()[..DIGEST_BYTES])
 }
 
-/// Puts the digest in the place of the contents, which nobody reads from memory; of the metadata stays what is read.
-pub fn keep_digest(object: &mut impl Contents) {
-    let digest = digest_of(object);
-    object.empty();
-    let mut annotations = std::mem::take(object.annotations_mut());
-    annotations.retain(|name, _| [GUARDRAILS, REVISION].contains(&name.as_str()));
-    annotations.insert(DIGEST.to_owned(), digest);
-    let meta = object.meta_mut();
-    *meta = ObjectMeta {
-        name: meta.name.take(),
-        namespace: meta.namespace.take(),
-        uid: meta.uid.take(),
-        annotations: Some(annotations),
-        ..ObjectMeta::default()
-    };
+fn annotation<'a>(object: &'a impl Resource, name: &str) -> &'a str {
+    object.annotations().get(name).map(String::as_str).unwrap_or_default()
+}
+
+/// All that is kept of an object whose contents nobody reads from memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The digest.
+    pub digest: ContentDigest,
+    /// The guardrails that it names, separated by commas.
+    pub guardrails: Box<str>,
+    /// The revision that it names.
+    pub revision: Box<str>,
+    /// A mark of its uid: one that was made anew is another.
+    uid: u64,
+}
+
+impl Kept {
+    /// What is kept of the object.
+    #[must_use]
+    pub fn of(object: &impl Contents) -> Self {
+        Self {
+            digest: ContentDigest::of(object),
+            guardrails: annotation(object, GUARDRAILS).into(),
+            revision: annotation(object, REVISION).into(),
+            uid: mark(&object.meta().uid),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -262,10 +258,9 @@ mod tests {
     #[test]
     fn an_object_is_known_again_by_its_digest_and_any_change_changes_it() {
         let config = || sidecar_config("shop", "version: 1\n".to_owned(), None, &["b".to_owned()]);
-        let written = digest_of(&config());
-        let mut seen = config();
-        keep_digest(&mut seen);
-        assert_eq!((digest(&seen), seen.data.is_none()), (Some(written.clone()), true));
+        let written = ContentDigest::of(&config());
+        let kept = Kept::of(&config());
+        assert_eq!((kept.digest, &*kept.guardrails), (written, "b"));
 
         let mut edited = config();
         edited
@@ -275,7 +270,7 @@ mod tests {
         let mut unlabelled = config();
         unlabelled.annotations_mut().remove(GUARDRAILS);
         for changed in [edited, unlabelled] {
-            assert_ne!(digest_of(&changed), written);
+            assert_ne!(ContentDigest::of(&changed), written);
         }
     }
 

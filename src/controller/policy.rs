@@ -30,7 +30,12 @@ use crate::{
     },
     clock,
     policy::{CompiledNamespace, CompiledPolicy},
-    ses::{budget::Priority, memory::SetMemory, name::SetName, plan::Removal},
+    ses::{
+        budget::Priority,
+        memory::SetMemory,
+        name::{SetName, TenantName},
+        plan::Removal,
+    },
 };
 
 /// Keeps a policy until what it made in SES is settled.
@@ -45,7 +50,7 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         let key = Key::of(&*policy);
         // From before the look at the world, so that no change after it is missed.
         let pushes = context.queues.policies.listen(key.clone());
-        let policy = context.written.of(policy);
+        let policy = context.written.of(policy, &context.world.policies);
         let namespace = compiled(&context, &key.namespace, Some(&key.name)).await?;
         let Some(compiled) = namespace.policies.first() else {
             return Ok(Action::await_change());
@@ -189,13 +194,9 @@ async fn settle(
         if findings.iter().any(status::stops) {
             context.programmed.note(policy.key, Left::Stopped);
         } else if !findings.iter().any(status::blocks) {
-            let programmed = Programmed {
-                account: account.name.clone(),
-                set: desired.name.to_string(),
-                tenant: desired.tenant.as_ref().map(ToString::to_string),
-                memory: memory.clone(),
-                mode: compiled.effective.mode.value,
-            };
+            let tenant = desired.tenant.as_ref().map(TenantName::as_str);
+            let mode = compiled.effective.mode.value;
+            let programmed = Programmed::new(&account.name, desired.name.as_str(), tenant, memory, mode);
             context.programmed.note(policy.key, Left::Programmed(programmed));
         }
     }
@@ -295,7 +296,7 @@ pub(super) async fn write_status(
     if let Some(Parsed::Readable(written)) =
         status_write::write_status(context, &api, name, policy.status(), status).await?
     {
-        context.written.put(&written);
+        context.written.put(&written, &context.world.policies);
     }
     Ok(())
 }
@@ -304,8 +305,8 @@ pub(super) async fn write_status(
 fn note_written(context: &Context, before: &Parsed<MailPolicy>, mut written: impl Resource) {
     feed::trim(&mut written);
     if written.meta().generation == before.meta().generation && written.annotations() == before.annotations() {
-        let shelf = &context.world.policies;
-        shelf.note(&Key::of(before), feed::intent_mark(&written));
+        let index = context.world.policies.index();
+        index.note(&Key::of(before), feed::intent_mark(&written));
     }
 }
 

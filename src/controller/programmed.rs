@@ -8,46 +8,54 @@ use std::{
 use super::world::Key;
 use crate::{
     api::{Mode, policy::SesStatus},
-    ses::{desired::DesiredSet, memory::SetMemory},
+    ses::{
+        desired::{DesiredSet, fingerprint},
+        memory::SetMemory,
+    },
 };
 
-/// What was programmed for a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What was programmed for a policy: marks, since it is kept of thousands and only ever compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Programmed {
-    /// The account.
-    pub account: String,
-    /// The set.
-    pub set: String,
-    /// The tenant.
-    pub tenant: Option<String>,
-    /// What stands.
-    pub memory: SetMemory,
+    /// Of the account, the set and the tenant.
+    place: u64,
+    /// Of all that stands.
+    memory: u64,
+    /// How the switch stands, where that is known.
+    sending: Option<bool>,
     /// The mode that it was programmed for.
-    pub mode: Mode,
+    mode: Mode,
 }
 
 impl Programmed {
+    /// What stands, where, and the mode that it was programmed for.
+    #[must_use]
+    pub fn new(account: &str, set: &str, tenant: Option<&str>, memory: &SetMemory, mode: Mode) -> Self {
+        Self {
+            place: fingerprint(&(account, set, tenant)),
+            memory: fingerprint(memory),
+            sending: memory.sending(),
+            mode,
+        }
+    }
+
     /// As a status of an earlier run tells it; `None` where it was never programmed.
     #[must_use]
     pub fn from_status(ses: &SesStatus) -> Option<Self> {
-        Some(Self {
-            account: ses.account.clone(),
-            set: ses.configuration_set.clone(),
-            tenant: ses.tenant.clone(),
-            memory: ses.applied.clone().into(),
-            mode: ses.programmed_mode?,
-        })
+        let memory = ses.applied.clone().into();
+        let (account, set, tenant) = (&ses.account, &ses.configuration_set, ses.tenant.as_deref());
+        Some(Self::new(account, set, tenant, &memory, ses.programmed_mode?))
     }
 
     /// The most permissive mode that mail may have now. `wanted` is what SES shall hold, where that can be told: until it
     /// does, mail goes on as it was programmed for, and not at all through another account, set or tenant.
     #[must_use]
     pub fn bound(&self, account: &str, set: &str, tenant: Option<&str>, wanted: Option<&DesiredSet>) -> Mode {
-        let same = self.account == account && self.set == set && self.tenant.as_deref() == tenant;
-        if !same || (self.mode.needs_sending() && self.memory.sending() != Some(true)) {
+        let same = self.place == fingerprint(&(account, set, tenant));
+        if !same || (self.mode.needs_sending() && self.sending != Some(true)) {
             return Mode::Paused;
         }
-        let stands = wanted.is_some_and(|wanted| self.memory == SetMemory::of(wanted));
+        let stands = wanted.is_some_and(|wanted| self.memory == fingerprint(&SetMemory::of(wanted)));
         if stands { Mode::Live } else { self.mode }
     }
 }
@@ -57,7 +65,7 @@ impl Programmed {
 pub struct Registry(RwLock<HashMap<Key, Left>>);
 
 /// How this run left a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     /// Stopped, or never opened: nothing may be sent.
     Stopped,
@@ -73,7 +81,7 @@ impl Registry {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(policy)
-            .cloned()
+            .copied()
     }
 
     /// Notes how the policy was left.
@@ -96,13 +104,7 @@ mod tests {
     use crate::ses::test_support::desired_set;
 
     fn programmed(mode: Mode, desired: &DesiredSet) -> Programmed {
-        Programmed {
-            account: "primary".to_owned(),
-            set: "set".to_owned(),
-            tenant: None,
-            memory: SetMemory::of(desired),
-            mode,
-        }
+        Programmed::new("primary", "set", None, &SetMemory::of(desired), mode)
     }
 
     #[test]
@@ -134,10 +136,8 @@ mod tests {
             live.bound("primary", "set", Some("tenant"), Some(&wanted)),
             Mode::Paused
         );
-        let off = Programmed {
-            memory: SetMemory::of(&wanted).with_sending(false),
-            ..live
-        };
+        let memory = SetMemory::of(&wanted).with_sending(false);
+        let off = Programmed::new("primary", "set", None, &memory, Mode::Live);
         assert_eq!(off.bound("primary", "set", None, Some(&wanted)), Mode::Paused);
     }
 

@@ -24,10 +24,10 @@ use super::{
     context::Context,
     desired::{desired_set, tenant_name},
     error::{Error, is_immutable, is_terminating},
-    objects::{self, Contents},
+    objects::{self, ContentDigest, Contents, Kept},
     record::RecordKey,
     suppressed::{self, Suppressed},
-    world::{Key, Shelf},
+    world::{Index, Key},
 };
 use crate::{
     api::{MANAGER, MailPolicySpec, Mode, SendingAccountSpec},
@@ -64,14 +64,14 @@ struct Turn {
 /// What was written last, and what the watch may still show from before it: until it shows something else, the writing
 /// stands.
 struct Writing {
-    wanted: String,
+    wanted: ContentDigest,
     /// What was seen at that time and what was written since then; empty once the watch has shown what was written.
-    earlier: Vec<Option<String>>,
+    earlier: Vec<Option<ContentDigest>>,
 }
 
 impl Writing {
     /// A writing while the watch shows `seen`, perhaps not yet the one before.
-    fn new(wanted: String, seen: Option<String>, before: Option<Self>) -> Self {
+    fn new(wanted: ContentDigest, seen: Option<ContentDigest>, before: Option<Self>) -> Self {
         let mut earlier = vec![seen];
         if let Some(before) = before.filter(|before| !before.earlier.is_empty()) {
             earlier.push(Some(before.wanted));
@@ -82,8 +82,8 @@ impl Writing {
     }
 
     /// Whether the watch shows this writing, or has not come to it yet.
-    fn explains(&self, seen: Option<&String>) -> bool {
-        seen == Some(&self.wanted) || self.earlier.iter().any(|earlier| earlier.as_ref() == seen)
+    fn explains(&self, seen: Option<ContentDigest>) -> bool {
+        seen == Some(self.wanted) || self.earlier.contains(&seen)
     }
 }
 
@@ -218,7 +218,7 @@ impl Publisher {
     }
 
     /// Writes the object unless it stands so already.
-    async fn apply<K>(&self, context: &Context, shelf: &Shelf<K>, object: &K) -> Result<(), Error>
+    async fn apply<K>(&self, context: &Context, index: &Index<Kept>, object: &K) -> Result<(), Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Contents
@@ -228,9 +228,9 @@ impl Publisher {
             + DeserializeOwned,
     {
         let key = Key::of(object);
-        let wanted = objects::digest_of(object);
-        let seen = shelf.get(&key).and_then(|standing| objects::digest(&*standing));
-        if self.stands(&key, &wanted, seen.as_ref()) {
+        let wanted = ContentDigest::of(object);
+        let seen = index.get(&key).map(|standing| standing.digest);
+        if self.stands(&key, wanted, seen) {
             return Ok(());
         }
         let api: Api<K> = Api::namespaced(context.client.clone(), &key.namespace);
@@ -258,7 +258,7 @@ impl Publisher {
     }
 
     /// Notes what is written while the watch shows this, or that nothing is known to be written.
-    fn note(&self, key: &Key, writing: Option<(String, Option<String>)>) {
+    fn note(&self, key: &Key, writing: Option<(ContentDigest, Option<ContentDigest>)>) {
         let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
         let before = writings.remove(key);
         if let Some((wanted, seen)) = writing {
@@ -269,13 +269,13 @@ impl Publisher {
     /// Whether what the watch shows of an object is but what was written here: then there is nothing to do.
     ///
     /// Once the last writing was shown, whatever else the watch shows is somebody's edit; so it is once the object is gone.
-    pub fn is_own(&self, key: &Key, seen: Option<&String>) -> bool {
+    pub fn is_own(&self, key: &Key, seen: Option<ContentDigest>) -> bool {
         let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(writing) = writings.get_mut(key) else {
             return false;
         };
         let own = seen.is_some() && writing.explains(seen);
-        if seen.is_none_or(|seen| *seen == writing.wanted) {
+        if seen.is_none_or(|seen| seen == writing.wanted) {
             writing.earlier = Vec::new();
         }
         own
@@ -323,9 +323,7 @@ impl Publisher {
                 name: name.to_owned(),
             };
             let seen = shown(context, &key);
-            writings
-                .get(&key)
-                .is_some_and(|writing| !writing.explains(seen.as_ref()))
+            writings.get(&key).is_some_and(|writing| !writing.explains(seen))
         };
         [
             objects::SIDECAR_CONFIG,
@@ -336,24 +334,25 @@ impl Publisher {
         .any(edited)
     }
 
-    fn stands(&self, key: &Key, wanted: &String, seen: Option<&String>) -> bool {
+    fn stands(&self, key: &Key, wanted: ContentDigest, seen: Option<ContentDigest>) -> bool {
         let writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
         match writings.get(key) {
-            Some(writing) => writing.wanted == *wanted && writing.explains(seen),
+            Some(writing) => writing.wanted == wanted && writing.explains(seen),
             None => seen == Some(wanted),
         }
     }
 }
 
 /// The digest of a managed object as the watch shows it.
-pub fn shown(context: &Context, key: &Key) -> Option<String> {
+pub fn shown(context: &Context, key: &Key) -> Option<ContentDigest> {
     let world = &context.world;
-    match key.name.as_str() {
-        objects::SIDECAR_CONFIG => objects::digest(&*world.sidecar_configs.get(key)?),
-        objects::ENV_CONFIG => objects::digest(&*world.env_configs.get(key)?),
-        objects::SUPPRESSION_HASHES => objects::digest(&*world.suppression_hashes.get(key)?),
-        _ => None,
-    }
+    let index = match key.name.as_str() {
+        objects::SIDECAR_CONFIG => &world.sidecar_configs,
+        objects::ENV_CONFIG => &world.env_configs,
+        objects::SUPPRESSION_HASHES => &world.suppression_hashes,
+        _ => return None,
+    };
+    index.get(key).map(|kept| kept.digest)
 }
 
 /// What holds in the namespace now (for one policy of it where one is named), with what was published before of policies
@@ -468,27 +467,30 @@ mod tests {
         }
     }
 
+    fn digest(contents: &str) -> ContentDigest {
+        ContentDigest::of(&objects::sidecar_config("shop", contents.to_owned(), None, []))
+    }
+
     #[test]
     fn what_was_written_is_no_news_and_once_it_was_shown_all_else_is_an_edit() {
         let (publisher, key) = (Publisher::new(Vec::new()), key(objects::SIDECAR_CONFIG));
-        let word = |word: &str| Some(word.to_owned());
-        let own = |seen: &str| publisher.is_own(&key, word(seen).as_ref());
-        publisher.note(&key, Some(("b".to_owned(), word("a"))));
-        publisher.note(&key, Some(("c".to_owned(), word("a"))));
-        assert!(publisher.stands(&key, &"c".to_owned(), word("a").as_ref()));
+        let own = |seen: &str| publisher.is_own(&key, Some(digest(seen)));
+        publisher.note(&key, Some((digest("b"), Some(digest("a")))));
+        publisher.note(&key, Some((digest("c"), Some(digest("a")))));
+        assert!(publisher.stands(&key, digest("c"), Some(digest("a"))));
         assert_eq!(["b", "edited", "c"].map(own), [true, false, true]);
         // Put back by hand to what it was before: that is an edit too.
         assert_eq!(["a", "b"].map(own), [false, false]);
-        assert!(!publisher.stands(&key, &"c".to_owned(), word("a").as_ref()));
+        assert!(!publisher.stands(&key, digest("c"), Some(digest("a"))));
     }
 
     #[test]
     fn an_object_that_was_deleted_does_not_stand() {
         let (publisher, key) = (Publisher::new(Vec::new()), key(objects::SIDECAR_CONFIG));
-        publisher.note(&key, Some(("a".to_owned(), None)));
-        assert!(publisher.stands(&key, &"a".to_owned(), None));
+        publisher.note(&key, Some((digest("a"), None)));
+        assert!(publisher.stands(&key, digest("a"), None));
         assert!(!publisher.is_own(&key, None));
-        assert!(!publisher.stands(&key, &"a".to_owned(), None));
+        assert!(!publisher.stands(&key, digest("a"), None));
     }
 
     #[test]
@@ -500,7 +502,7 @@ mod tests {
             objects::ENV_CONFIG,
             objects::SUPPRESSION_HASHES,
         ] {
-            publisher.note(&key(name), Some(("a".to_owned(), None)));
+            publisher.note(&key(name), Some((digest("a"), None)));
         }
         publisher.forget("shop");
         assert!(publisher.turns.lock().unwrap().is_empty() && publisher.writings.lock().unwrap().is_empty());

@@ -1,19 +1,23 @@
 //! Puts everything together: leadership, watches, reconciliations, servers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt::Debug, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use futures::{FutureExt, future::BoxFuture};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+};
 use kube::{
     Api, Client, Resource,
     api::PostParams,
-    runtime::{
-        reflector::{self, Store},
-        watcher,
-    },
+    runtime::{reflector, watcher},
 };
+use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -24,11 +28,13 @@ use super::{
     feed::{self, Feed},
     gauges, guardrail,
     lease::Candidate,
-    namespace, objects, policy,
+    namespace,
+    objects::{self, Contents, Kept},
+    policy,
     publish::Publisher,
     server::{Readiness, router},
     skew, suppression, window,
-    world::{Shelf, World},
+    world::{Index, Key, Shelf, World},
 };
 use crate::{api::MANAGER, metrics::Metrics};
 
@@ -175,10 +181,11 @@ async fn work(
         drift::rotate_reads(Arc::clone(&context), args.read_every),
     ));
     // Nothing is reconciled before everything is known: a guardrail not seen yet would look like none.
-    for (what, ready) in listed(&context.world) {
+    for (what, listed) in listed(&context.world) {
         readiness.set(Some(format!("the first list of {what}")));
-        if ready.await.is_err() {
-            return Err(RunError::Ended(format!("the watch of {what}")));
+        tokio::select! {
+            () = listed => {}
+            ended = tasks.join_next() => return why(ended),
         }
     }
     readiness.set(None);
@@ -186,7 +193,12 @@ async fn work(
     for task in controllers(&context) {
         tasks.spawn(tracker.track_future(task));
     }
-    match tasks.join_next().await {
+    why(tasks.join_next().await)
+}
+
+/// Why the work ended, by the task that did.
+fn why(ended: Option<Result<&'static str, JoinError>>) -> Result<(), RunError> {
+    match ended {
         Some(Ok(name)) => Err(RunError::Ended(name.to_owned())),
         Some(Err(error)) => Err(RunError::Ended(error.to_string())),
         None => Ok(()),
@@ -232,40 +244,38 @@ fn task(name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> 
 /// Starts a watch.
 type Start = Box<dyn FnOnce(&Arc<Context>) -> Task + Send>;
 
-/// Writers of every store, until they are given to their watches.
+/// The watches that fill the world, until they are started.
 #[derive(Default)]
 struct Feeds {
     tasks: Vec<Start>,
 }
 
 impl Feeds {
+    /// A shelf and its watch.
     #[allow(clippy::too_many_arguments)] // A table: each row is one watch, each column one argument.
     fn shelf<K>(
         &mut self,
         kind: &'static str,
-        only: Option<&'static str>,
-        shelf: fn(&World) -> &Shelf<K>,
+        index: fn(&World) -> &Index<u64>,
         trim: fn(&mut K),
         mark: fn(&K) -> u64,
-        concerns: fn(&Context, &super::world::Key),
+        shown: fn(&Context, &K),
+        concerns: fn(&Context, &Key),
     ) -> Shelf<K>
     where
-        K: Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
         let (store, writer) = reflector::store();
         self.tasks.push(Box::new(move |context: &Arc<Context>| {
-            let config = watcher::Config::default();
-            // By name, so that RBAC can allow these names alone.
-            let config = only.map_or(config.clone(), |name| config.fields(&format!("metadata.name={name}")));
-            let api = Api::all(context.client.clone());
             let feed = Feed {
                 kind,
-                api,
-                config,
-                writer,
-                shelf,
+                api: Api::all(context.client.clone()),
+                config: watcher::Config::default().page_size(feed::PAGE),
                 trim,
-                mark,
+                writer: Some(writer),
+                index,
+                known: mark,
+                shown,
                 concerns,
             };
             task(kind, feed.run(Arc::clone(context)))
@@ -273,86 +283,109 @@ impl Feeds {
         Shelf::new(store)
     }
 
+    /// An index of the objects of one name, of which little is kept, and its watch.
+    fn index<K>(
+        &mut self,
+        kind: &'static str,
+        name: &'static str,
+        index: fn(&World) -> &Index<Kept>,
+        concerns: fn(&Context, &Key),
+    ) -> Index<Kept>
+    where
+        K: Resource<DynamicType = ()> + Contents + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        self.tasks.push(Box::new(move |context: &Arc<Context>| {
+            let feed = Feed::<K, Kept> {
+                kind,
+                api: Api::all(context.client.clone()),
+                // By name, so that RBAC can allow these names alone.
+                config: watcher::Config::default()
+                    .page_size(feed::PAGE)
+                    .fields(&format!("metadata.name={name}")),
+                trim: feed::trim,
+                writer: None,
+                index,
+                known: Kept::of,
+                shown: |_, _| {},
+                concerns,
+            };
+            task(kind, feed.run(Arc::clone(context)))
+        }));
+        Index::default()
+    }
+
     fn world(&mut self) -> World {
         World {
             namespaces: self.shelf(
                 "Namespace",
-                None,
-                |w| &w.namespaces,
+                |w| w.namespaces.index(),
                 feed::trim_to_labels,
                 feed::namespace_mark,
+                |_, _| {},
                 feed::namespace_concerns,
             ),
             accounts: self.shelf(
                 "SendingAccount",
-                None,
-                |w| &w.accounts,
+                |w| w.accounts.index(),
                 feed::trim,
                 feed::account_mark,
+                |_, _| {},
                 feed::account_concerns,
             ),
             guardrails: self.shelf(
                 "MailGuardrail",
-                None,
-                |w| &w.guardrails,
+                |w| w.guardrails.index(),
                 feed::trim,
                 feed::guardrail_mark,
+                |_, _| {},
                 feed::guardrail_concerns,
             ),
             policies: self.shelf(
                 "MailPolicy",
-                None,
-                |w| &w.policies,
+                |w| w.policies.index(),
                 feed::trim,
                 feed::policy_mark,
+                |context, policy| context.written.seen(policy),
                 feed::policy_concerns,
             ),
             windows: self.shelf(
                 "MailWindow",
-                None,
-                |w| &w.windows,
+                |w| w.windows.index(),
                 feed::trim,
                 feed::window_mark,
+                |_, _| {},
                 feed::window_concerns,
             ),
             suppressions: self.shelf(
                 "MailSuppression",
-                None,
-                |w| &w.suppressions,
+                |w| w.suppressions.index(),
                 feed::trim,
                 feed::suppression_mark,
+                |context, suppression| context.written_suppressions.seen(suppression),
                 feed::suppression_concerns,
             ),
-            sidecar_configs: self.shelf(
+            sidecar_configs: self.index::<ConfigMap>(
                 "ConfigMap mail-sidecar",
-                Some(objects::SIDECAR_CONFIG),
+                objects::SIDECAR_CONFIG,
                 |w| &w.sidecar_configs,
-                objects::keep_digest,
-                feed::digest_mark,
                 feed::managed_concerns,
             ),
-            env_configs: self.shelf(
+            env_configs: self.index::<ConfigMap>(
                 "ConfigMap mail-env",
-                Some(objects::ENV_CONFIG),
+                objects::ENV_CONFIG,
                 |w| &w.env_configs,
-                objects::keep_digest,
-                feed::digest_mark,
                 feed::managed_concerns,
             ),
-            suppression_hashes: self.shelf(
+            suppression_hashes: self.index::<Secret>(
                 "Secret mail-suppressions",
-                Some(objects::SUPPRESSION_HASHES),
+                objects::SUPPRESSION_HASHES,
                 |w| &w.suppression_hashes,
-                objects::keep_digest,
-                feed::digest_mark,
                 feed::managed_concerns,
             ),
-            suppression_lists: self.shelf(
+            suppression_lists: self.index::<Secret>(
                 "Secret mail-suppression-list",
-                Some(objects::SUPPRESSION_LIST),
+                objects::SUPPRESSION_LIST,
                 |w| &w.suppression_lists,
-                objects::keep_digest,
-                feed::digest_mark,
                 feed::list_concerns,
             ),
         }
@@ -363,35 +396,31 @@ impl Feeds {
     }
 }
 
-type Listed<'a> = (&'static str, BoxFuture<'a, Result<(), reflector::store::WriterDropped>>);
-
 /// When each kind is listed whole.
-fn listed(world: &World) -> Vec<Listed<'_>> {
-    fn of<K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static>(
-        store: &Store<K>,
-    ) -> BoxFuture<'_, Result<(), reflector::store::WriterDropped>> {
-        Box::pin(store.wait_until_ready())
-    }
-    vec![
-        ("Namespaces", of(world.namespaces.store())),
-        ("SendingAccounts", of(world.accounts.store())),
-        ("MailGuardrails", of(world.guardrails.store())),
-        ("MailPolicies", of(world.policies.store())),
-        ("MailWindows", of(world.windows.store())),
-        ("MailSuppressions", of(world.suppressions.store())),
-        ("ConfigMaps mail-sidecar", of(world.sidecar_configs.store())),
-        ("ConfigMaps mail-env", of(world.env_configs.store())),
-        ("Secrets mail-suppressions", of(world.suppression_hashes.store())),
-        ("Secrets mail-suppression-list", of(world.suppression_lists.store())),
+fn listed(world: &World) -> [(&'static str, BoxFuture<'_, ()>); 10] {
+    [
+        ("Namespaces", world.namespaces.index().listed().boxed()),
+        ("SendingAccounts", world.accounts.index().listed().boxed()),
+        ("MailGuardrails", world.guardrails.index().listed().boxed()),
+        ("MailPolicies", world.policies.index().listed().boxed()),
+        ("MailWindows", world.windows.index().listed().boxed()),
+        ("MailSuppressions", world.suppressions.index().listed().boxed()),
+        ("ConfigMaps mail-sidecar", world.sidecar_configs.listed().boxed()),
+        ("ConfigMaps mail-env", world.env_configs.listed().boxed()),
+        ("Secrets mail-suppressions", world.suppression_hashes.listed().boxed()),
+        (
+            "Secrets mail-suppression-list",
+            world.suppression_lists.listed().boxed(),
+        ),
     ]
 }
 
 fn controllers(context: &Arc<Context>) -> Vec<Task> {
-    fn controller<K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static>(
+    fn controller<K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static>(
         kind: &'static str,
         context: &Arc<Context>,
         shelf: &Shelf<K>,
-        queue: fn(&Context) -> super::queue::KeyQueue<super::world::Key>,
+        queue: fn(&Context) -> super::queue::KeyQueue<Key>,
         reconcile: engine::Reconcile<K>,
     ) -> Task {
         let (store, queue, context) = (shelf.store().clone(), queue(context), Arc::clone(context));

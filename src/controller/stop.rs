@@ -115,7 +115,7 @@ async fn is_due(context: &Context, key: &Key) -> Result<bool, Error> {
     let Some(object) = context.world.policies.get(key) else {
         return Ok(false);
     };
-    let object = context.written.of(object);
+    let object = context.written.of(object, &context.world.policies);
     let namespace = compiled(context, &key.namespace, Some(&key.name)).await?;
     let policy = Policy::of(key, &object);
     Ok(namespace

@@ -37,7 +37,9 @@ pub fn reconcile(
 ) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*suppression);
-        let suppression = context.written_suppressions.of(suppression);
+        let suppression = context
+            .written_suppressions
+            .of(suppression, &context.world.suppressions);
         if suppression.meta().deletion_timestamp.is_some() {
             return leave(&context, &key, &suppression).await;
         }
@@ -84,7 +86,7 @@ pub fn reconcile(
         let written = write_status(&context, &api, &key.name, object.status.as_ref(), &status).await?;
         written
             .iter()
-            .for_each(|written| context.written_suppressions.put(written));
+            .for_each(|written| context.written_suppressions.put(written, &context.world.suppressions));
         match outcome {
             Outcome::Failed(error) => Err(error),
             Outcome::MoreWaits => Ok(Action::requeue(Duration::ZERO)),

@@ -3,20 +3,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Namespace, Secret},
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
-};
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::{
     Resource, ResourceExt,
     core::{PartialObjectMeta, SelectorExt},
     runtime::reflector::{ObjectRef, Store},
 };
+use tokio::sync::watch;
 
-use super::objects::GUARDRAILS;
+use super::objects::Kept;
 use crate::{
     api::{
         MailGuardrail, MailPolicy, MailPolicySpec, MailSuppression, MailWindow, Parsed, SendingAccount,
@@ -69,14 +67,89 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// A store, and its keys by namespace with a mark of what matters in each object.
+/// What is known of one kind's objects, by key: a mark of what matters in each, or all that is kept of it.
+pub struct Index<V> {
+    /// Ordered, so that a namespace's objects stand together: most namespaces have one of a kind.
+    objects: RwLock<BTreeMap<Key, V>>,
+    is_listed: watch::Sender<bool>,
+}
+
+impl<V> Default for Index<V> {
+    fn default() -> Self {
+        Self {
+            objects: RwLock::default(),
+            is_listed: watch::Sender::default(),
+        }
+    }
+}
+
+impl<V: Clone + PartialEq> Index<V> {
+    /// What is known of one object.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<V> {
+        self.read().get(key).cloned()
+    }
+
+    /// The names in a namespace (empty for kinds of the cluster), in their order.
+    #[must_use]
+    pub fn names(&self, namespace: &str) -> Vec<String> {
+        let first = Key {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        self.read()
+            .range(first..)
+            .take_while(|(key, _)| key.namespace == namespace)
+            .map(|(key, _)| key.name.clone())
+            .collect()
+    }
+
+    /// All keys.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<Key> {
+        self.read().keys().cloned().collect()
+    }
+
+    /// Notes what is known of an object; whether it is new.
+    pub fn note(&self, key: &Key, known: V) -> bool {
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = objects.get(key) != Some(&known);
+        if is_new {
+            objects.insert(key.clone(), known);
+        }
+        is_new
+    }
+
+    /// Notes that an object is gone.
+    pub fn forget(&self, key: &Key) {
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        objects.remove(key);
+    }
+
+    /// Notes that the kind was listed whole.
+    pub fn note_listed(&self) {
+        self.is_listed.send_replace(true);
+    }
+
+    /// Waits until the kind was listed whole.
+    pub async fn listed(&self) {
+        let mut is_listed = self.is_listed.subscribe();
+        // It cannot fail: the sender stands as long as this does.
+        let _listed = is_listed.wait_for(|is_listed| *is_listed).await;
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Key, V>> {
+        self.objects.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A store, and an index over it.
 pub struct Shelf<K: Resource + 'static>
 where
     K::DynamicType: Eq + Hash + Clone,
 {
     store: Store<K>,
-    /// Ordered, so that a namespace's objects stand together: most namespaces have one of a kind.
-    index: RwLock<BTreeMap<Key, u64>>,
+    index: Index<u64>,
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
@@ -85,7 +158,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
     pub fn new(store: Store<K>) -> Self {
         Self {
             store,
-            index: RwLock::default(),
+            index: Index::default(),
         }
     }
 
@@ -93,6 +166,12 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
     #[must_use]
     pub fn store(&self) -> &Store<K> {
         &self.store
+    }
+
+    /// The index, with a mark of what matters in each object.
+    #[must_use]
+    pub fn index(&self) -> &Index<u64> {
+        &self.index
     }
 
     /// One object.
@@ -118,35 +197,13 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Shelf<K> {
     /// The names in a namespace.
     #[must_use]
     pub fn names(&self, namespace: &str) -> Vec<String> {
-        let first = Key {
-            namespace: namespace.to_owned(),
-            name: String::new(),
-        };
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index
-            .range(first..)
-            .take_while(|(key, _)| key.namespace == namespace)
-            .map(|(key, _)| key.name.clone())
-            .collect()
+        self.index.names(namespace)
     }
 
     /// All keys.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<Key> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.keys().cloned().collect()
-    }
-
-    /// Notes an object's mark; whether it is new.
-    pub fn note(&self, key: &Key, mark: u64) -> bool {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.insert(key.clone(), mark) != Some(mark)
-    }
-
-    /// Notes that an object is gone.
-    pub fn forget(&self, key: &Key) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.remove(key);
+        self.index.keys()
     }
 }
 
@@ -171,14 +228,14 @@ pub struct World {
     pub windows: Shelf<Parsed<MailWindow>>,
     /// Suppressions.
     pub suppressions: Shelf<Parsed<MailSuppression>>,
-    /// ConfigMaps `mail-sidecar`: a digest of their contents, in an annotation.
-    pub sidecar_configs: Shelf<ConfigMap>,
-    /// ConfigMaps `mail-env`, likewise.
-    pub env_configs: Shelf<ConfigMap>,
-    /// Secrets `mail-suppressions`, likewise.
-    pub suppression_hashes: Shelf<Secret>,
-    /// Secrets `mail-suppression-list`, likewise.
-    pub suppression_lists: Shelf<Secret>,
+    /// ConfigMaps `mail-sidecar`.
+    pub sidecar_configs: Index<Kept>,
+    /// ConfigMaps `mail-env`.
+    pub env_configs: Index<Kept>,
+    /// Secrets `mail-suppressions`.
+    pub suppression_hashes: Index<Kept>,
+    /// Secrets `mail-suppression-list`.
+    pub suppression_lists: Index<Kept>,
 }
 
 /// What decides over one namespace, at one moment.
@@ -266,12 +323,8 @@ impl World {
         let Some(config) = self.sidecar_configs.get(&key) else {
             return BTreeSet::new();
         };
-        let names = config
-            .annotations()
-            .get(GUARDRAILS)
-            .map(String::as_str)
-            .unwrap_or_default();
-        names
+        config
+            .guardrails
             .split(',')
             .filter(|name| !name.is_empty())
             .map(ToOwned::to_owned)
@@ -433,23 +486,21 @@ fn window_facts(window: &MailWindow) -> Option<WindowFacts> {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector;
-
     use super::*;
 
     #[test]
     fn the_names_of_a_namespace_are_its_own_and_in_order() {
-        let shelf = Shelf::<ConfigMap>::new(reflector::store().0);
+        let index = Index::default();
         let key = |namespace: &str, name: &str| Key {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
         for (namespace, name) in [("a", "z"), ("a", "b"), ("a-b", "c"), ("", "a"), ("b", "a")] {
-            assert!(shelf.note(&key(namespace, name), 1));
+            assert!(index.note(&key(namespace, name), 1));
         }
-        assert!(!shelf.note(&key("a", "b"), 1));
-        assert_eq!(shelf.names("a"), ["b", "z"]);
-        shelf.forget(&key("a", "z"));
-        assert_eq!((shelf.names("a").len(), shelf.keys().len()), (1, 4));
+        assert!(!index.note(&key("a", "b"), 1));
+        assert_eq!(index.names("a"), ["b", "z"]);
+        index.forget(&key("a", "z"));
+        assert_eq!((index.names("a").len(), index.keys().len()), (1, 4));
     }
 }

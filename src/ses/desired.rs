@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
-use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::address::{Address, Identity};
@@ -314,20 +313,25 @@ impl Hasher for Fingerprint {
     }
 }
 
-/// Sixteen hex digits of SHA-256 over the value.
-pub(super) fn fingerprint(value: &impl Hash) -> String {
+/// The first 64 bits of SHA-256 over the value.
+pub fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = Fingerprint(Sha256::new());
     value.hash(&mut hasher);
-    let mut hex = HEXLOWER.encode(&hasher.0.finalize());
-    hex.truncate(16);
-    hex
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.0.finalize()[..8]);
+    u64::from_be_bytes(first)
+}
+
+/// The fingerprint as a status keeps it: sixteen hex digits.
+pub(super) fn fingerprint_text(value: &impl Hash) -> String {
+    format!("{:016x}", fingerprint(value))
 }
 
 impl DesiredSet {
     /// The hash of everything, which status keeps as what was applied.
     #[must_use]
     pub fn applied_hash(&self) -> String {
-        fingerprint(self)
+        fingerprint_text(self)
     }
 }
 
@@ -335,7 +339,7 @@ impl DesiredTenant {
     /// The hash of everything, which status keeps as what was applied.
     #[must_use]
     pub fn applied_hash(&self) -> String {
-        fingerprint(self)
+        fingerprint_text(self)
     }
 }
 
@@ -343,7 +347,7 @@ impl DesiredSeal {
     /// The hash of everything, which status keeps as what was applied.
     #[must_use]
     pub fn applied_hash(&self) -> String {
-        fingerprint(self)
+        fingerprint_text(self)
     }
 }
 
@@ -351,7 +355,7 @@ impl DesiredEntries {
     /// The hash of everything, which status keeps as what was applied.
     #[must_use]
     pub fn applied_hash(&self) -> String {
-        fingerprint(self)
+        fingerprint_text(self)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
-use super::desired::{DesiredSet, Destination, SetOptions, fingerprint};
+use super::desired::{DesiredSet, Destination, SetOptions, fingerprint_text};
 use super::name::DestinationName;
 
 const SENDING: &str = "sending";
@@ -14,7 +14,7 @@ const TENANT: &str = "tenant";
 const DESTINATION: &str = "destination/";
 
 /// What stands in SES as far as we left it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct SetMemory(BTreeMap<String, String>);
 
 impl SetMemory {
@@ -40,19 +40,19 @@ impl SetMemory {
         } = options;
         let groups = [
             (SENDING, switch(*sending).to_owned()),
-            (OWNER, fingerprint(owner)),
-            (TENANT, fingerprint(tenant)),
-            ("delivery", fingerprint(delivery)),
-            ("reputationMetrics", fingerprint(reputation_metrics)),
-            ("tracking", fingerprint(tracking)),
-            ("suppression", fingerprint(suppression)),
-            ("vdm", fingerprint(vdm)),
-            ("archive", fingerprint(archive)),
-            ("signing", fingerprint(signing)),
+            (OWNER, fingerprint_text(owner)),
+            (TENANT, fingerprint_text(tenant)),
+            ("delivery", fingerprint_text(delivery)),
+            ("reputationMetrics", fingerprint_text(reputation_metrics)),
+            ("tracking", fingerprint_text(tracking)),
+            ("suppression", fingerprint_text(suppression)),
+            ("vdm", fingerprint_text(vdm)),
+            ("archive", fingerprint_text(archive)),
+            ("signing", fingerprint_text(signing)),
         ];
         let destinations = destinations
             .iter()
-            .map(|(name, destination)| (format!("{DESTINATION}{name}"), fingerprint(destination)));
+            .map(|(name, destination)| (format!("{DESTINATION}{name}"), fingerprint_text(destination)));
         Self(
             groups
                 .into_iter()
@@ -116,7 +116,7 @@ impl SetMemory {
     }
 
     pub(super) fn has(&self, group: &str, value: &impl Hash) -> bool {
-        self.0.get(group).is_some_and(|hash| *hash == fingerprint(value))
+        self.0.get(group).is_some_and(|hash| *hash == fingerprint_text(value))
     }
 
     pub(super) fn has_destination(&self, name: &DestinationName, destination: &Destination) -> bool {
