@@ -49,6 +49,7 @@ pub fn reconcile(
 ) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
         let key = Key::of(&*account);
+        let account = context.written_accounts.of(account, &context.world.accounts);
         let Parsed::Readable(object) = &*account else {
             // Its connection is kept: what may not send any more must be stopped by it.
             if account.meta().deletion_timestamp.is_some() && Users::of(&context.world, &key.name).is_empty() {
@@ -400,6 +401,9 @@ async fn write_status(context: &Context, object: &SendingAccount, status: &Sendi
     };
     let before = object.status.as_ref().map(at_this_look);
     let api: Api<SendingAccount> = Api::all(context.client.clone());
-    status_write::write_status(context, &api, &object.name_any(), before.as_ref(), status).await?;
+    let written = status_write::write_status(context, &api, &object.name_any(), before.as_ref(), status).await?;
+    written
+        .iter()
+        .for_each(|written| context.written_accounts.put(written, &context.world.accounts));
     Ok(())
 }

@@ -266,6 +266,7 @@ impl Accounts {
 
     /// Forgets one.
     pub fn remove(&self, name: &str) {
+        self.note_failed(name, false);
         self.reached
             .write()
             .unwrap_or_else(PoisonError::into_inner)

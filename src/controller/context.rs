@@ -22,7 +22,7 @@ use super::{
     world::{Key, World},
 };
 use crate::{
-    api::{MailPolicy, MailSuppression},
+    api::{MailPolicy, MailSuppression, SendingAccount},
     clock,
     metrics::{Drift, Metrics},
     policy::windows::Clock,
@@ -51,6 +51,8 @@ pub struct Context {
     pub clock_trust: ClockTrust,
     /// Policies written and not seen again yet.
     pub written: Latest<MailPolicy>,
+    /// Accounts likewise.
+    pub written_accounts: Latest<SendingAccount>,
     /// Suppressions likewise.
     pub written_suppressions: Latest<MailSuppression>,
     /// Between two listings of an account.
@@ -109,6 +111,7 @@ impl Context {
             metrics,
             clock_trust: ClockTrust::default(),
             written: Latest::default(),
+            written_accounts: Latest::default(),
             written_suppressions: Latest::default(),
             list_every,
             tasks,

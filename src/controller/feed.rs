@@ -238,6 +238,9 @@ pub(super) fn account_mark(account: &Parsed<SendingAccount>) -> u64 {
 
 pub(super) fn account_concerns(context: &Context, key: &Key) {
     context.queues.accounts.push(key.clone());
+    if context.world.accounts.get(key).is_none() {
+        context.written_accounts.forget(key);
+    }
     for guardrail in context.world.guardrails.within("") {
         let names_it = match &*guardrail {
             Parsed::Readable(guardrail) => guardrail

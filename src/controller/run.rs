@@ -329,7 +329,7 @@ impl Feeds {
                 |w| w.accounts.index(),
                 feed::trim,
                 feed::account_mark,
-                |_, _| {},
+                |context, account| context.written_accounts.seen(account),
                 feed::account_concerns,
             ),
             guardrails: self.shelf(
