@@ -252,6 +252,8 @@ async fn simulator(control_plane: &ControlPlane, calls_per_second: Option<u32>) 
         ["--calls-per-second", &limit],
         ["--identity", "example.com"],
         ["--identity", "click.example.com"],
+        // The ceilings of all policies together are within it, as on an account of that size.
+        ["--max-24-hour-send", "1000000000"],
     ];
     let arguments: Vec<String> = std::iter::once("simulator")
         .chain(arguments.into_iter().flatten())
