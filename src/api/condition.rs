@@ -22,6 +22,8 @@ pub mod kind {
     pub const IDENTITIES_VERIFIED: &str = "IdentitiesVerified";
     /// SES was found changed behind the operator's back.
     pub const DRIFTED: &str = "Drifted";
+    /// The tenant sends although SES has open findings on it, which it ignores. Present only then.
+    pub const REINSTATED: &str = "Reinstated";
     /// It is being deleted and stays because it is used. Present only then.
     pub const IN_USE: &str = "InUse";
     /// The operator is at work, or will be again without help.

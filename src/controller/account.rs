@@ -21,7 +21,7 @@ use crate::{
     api::{
         MailPolicyStatus, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
-        condition::{Finding, kind, merge, put},
+        condition::{Finding, is_true, kind, merge, put},
     },
     clock,
     ses::{
@@ -251,17 +251,24 @@ fn differs(account: &Account, status: &MailPolicyStatus) -> bool {
     let tenant_differs = ses.tenant.as_ref().is_some_and(|tenant| {
         let inventory = account.listed.inventory();
         let listed = inventory.as_ref().and_then(|inventory| inventory.tenants.get(tenant));
-        let disabled = listed.is_some_and(|listed| listed.sending == SendingStatus::Disabled);
-        !account.listed.has_tenant(tenant) || disabled != is_tenant_paused(status)
+        let sending = listed.map(|listed| listed.sending).unwrap_or_default();
+        !account.listed.has_tenant(tenant) || sending != told_of_tenant(status)
     });
     !account.listed.has_set(&ses.configuration_set) || tenant_differs
 }
 
-fn is_tenant_paused(status: &MailPolicyStatus) -> bool {
+/// Whether the tenant may send, as the policy's status tells it.
+fn told_of_tenant(status: &MailPolicyStatus) -> SendingStatus {
     let paused = |condition: &Condition| {
         condition.type_ == kind::SENDING_ENABLED && plan::Finding::TENANT_PAUSES.contains(&condition.reason.as_str())
     };
-    status.conditions.iter().any(paused)
+    if status.conditions.iter().any(paused) {
+        SendingStatus::Disabled
+    } else if is_true(&status.conditions, kind::REINSTATED) {
+        SendingStatus::Reinstated
+    } else {
+        SendingStatus::Enabled
+    }
 }
 
 fn conditions(object: &SendingAccount, observed: Result<&Observed, &Error>) -> Vec<Finding> {
