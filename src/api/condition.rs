@@ -20,6 +20,9 @@ pub mod kind {
     pub const HEALTHY: &str = "Healthy";
     /// SES lets every identity of the account send.
     pub const IDENTITIES_VERIFIED: &str = "IdentitiesVerified";
+    /// Mail of the identities that are to be sealed goes nowhere unless it names a configuration set. Present only where a
+    /// seal is wanted, or could not be taken off.
+    pub const IDENTITIES_SEALED: &str = "IdentitiesSealed";
     /// SES was found changed behind the operator's back.
     pub const DRIFTED: &str = "Drifted";
     /// The tenant sends although SES has open findings on it, which it ignores. Present only then.

@@ -14,6 +14,7 @@ use crate::{
     api::SendingAccountSpec,
     metrics::{Called, Metrics, OfPriority},
     ses::{
+        address::Identity,
         arn::ArnBase,
         aws::AwsWriter,
         budget::{Admission, Budget, CircuitPolicy, Meter, Priority, Rate},
@@ -55,6 +56,8 @@ pub struct Account {
     pub tenants: Tenants,
     /// The identities' default configuration sets.
     pub defaults: Defaults,
+    /// The sealed identity that was read last.
+    seal_read: Mutex<Option<Identity>>,
     /// For which wish the account was last observed without a failure, and when.
     observed: Mutex<Option<(u64, Instant)>>,
 }
@@ -120,6 +123,7 @@ impl Account {
             listed,
             tenants: Tenants::default(),
             defaults: Defaults::default(),
+            seal_read: Mutex::default(),
             observed: Mutex::default(),
         })
     }
@@ -139,6 +143,13 @@ impl Account {
     /// A look begins: until it succeeds, another is due.
     pub fn forget_observed(&self) {
         *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The sealed identity whose turn it is to be read, chosen by the one that was read last.
+    pub(super) fn next_seal(&self, choose: impl FnOnce(Option<&Identity>) -> Option<Identity>) -> Option<Identity> {
+        let mut last = self.seal_read.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = choose(last.as_ref());
+        last.clone()
     }
 
     /// A reader with this urgency.
