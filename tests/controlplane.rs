@@ -23,6 +23,8 @@ mod leadership;
 mod operator;
 #[path = "controlplane/rbac.rs"]
 mod rbac;
+#[path = "controlplane/seals.rs"]
+mod seals;
 #[path = "controlplane/specs.rs"]
 mod specs;
 #[path = "controlplane/stops.rs"]

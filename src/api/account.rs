@@ -176,7 +176,7 @@ pub struct SendingAccountStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Healthy, `IdentitiesVerified`, `WithinQuota`; `InUse` while it is being deleted; Reconciling and Stalled as kstatus reads them.
+    /// Ready, Healthy, `IdentitiesVerified`, `WithinQuota`; `IdentitiesSealed` where a seal is wanted; `InUse` while it is being deleted; Reconciling and Stalled as kstatus reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -201,6 +201,9 @@ pub struct SendingAccountStatus {
     /// The recipients of a day that the ceilings of all its namespaces allow together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceilings_per_day: Option<i64>,
+    /// The identities that are sealed, or may be: those of the spec, and those that left it and are yet to be given back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seals: Vec<SealStatus>,
     /// Configuration sets of this cluster that SES listed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_sets: Option<u32>,
@@ -234,4 +237,15 @@ pub struct IdentityStatus {
     /// What is wrong, and how to mend it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// An identity whose default configuration set is the account's sealed one, or may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SealStatus {
+    /// A keyed hash of the identity, which may be an address.
+    pub identity: String,
+    /// Whether a call for it may be under way: only reading tells whether it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub under_way: bool,
 }

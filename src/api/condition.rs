@@ -20,8 +20,13 @@ pub mod kind {
     pub const HEALTHY: &str = "Healthy";
     /// SES lets every identity of the account send.
     pub const IDENTITIES_VERIFIED: &str = "IdentitiesVerified";
+    /// Mail of the identities that are to be sealed goes nowhere unless it names a configuration set. Present only where a
+    /// seal is wanted, or could not be taken off.
+    pub const IDENTITIES_SEALED: &str = "IdentitiesSealed";
     /// SES was found changed behind the operator's back.
     pub const DRIFTED: &str = "Drifted";
+    /// The tenant sends although SES has open findings on it, which it ignores. Present only then.
+    pub const REINSTATED: &str = "Reinstated";
     /// It is being deleted and stays because it is used. Present only then.
     pub const IN_USE: &str = "InUse";
     /// The operator is at work, or will be again without help.

@@ -387,7 +387,8 @@ pub struct MailPolicyStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Accepted, Clamped, Programmed, SendingEnabled, WithinQuota, Ready; Drifted where it was found changed; Reconciling and Stalled as kstatus reads them.
+    /// Accepted, Clamped, Programmed, SendingEnabled, WithinQuota, Ready; Drifted and Reinstated while they are true;
+    /// Reconciling and Stalled as kstatus reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{Api, Resource, ResourceExt, core::PartialObjectMeta, runtime::controller::Action};
+use tracing::warn;
 
 use super::{
     accounts::Account,
@@ -21,7 +22,7 @@ use crate::{
     api::{
         MailPolicyStatus, Parsed, SendingAccount, SendingAccountStatus, TAKE_OVER,
         account::{IdentityStatus, Isolation, Quota},
-        condition::{Finding, kind, merge, put},
+        condition::{Finding, is_true, kind, merge, put},
     },
     clock,
     ses::{
@@ -87,11 +88,18 @@ pub fn reconcile(
                 .for_each(|policy| context.queues.policies.push(policy));
         }
         let findings = conditions(object, observed.as_ref());
+        let sealed = sealed(object, observed.as_ref().ok());
+        let findings = findings.into_iter().chain(sealed).collect();
         let ceilings = context.ceilings.per_day(&key.name);
         let status = build_status(object, observed.as_ref().ok(), findings);
         let status = with_what_is_known_here(status, object, ceilings, in_use);
         write_status(&context, object, &status).await?;
         let observed = observed?;
+        match observed.seals.error {
+            Some(error) if seals::passes(&error) => return Err(error),
+            Some(error) => warn!(account = %key, %error, "a seal is refused; it is tried again with the next look"),
+            None => {}
+        }
         observed.account.note_observed(wish(object), clock::monotonic());
         Ok(again(context.list_every))
     }
@@ -206,7 +214,7 @@ async fn observe(context: &Context, key: &Key, object: &SendingAccount) -> Resul
     let listed = Inventory::list(account.reader(priority), scope).await?;
     let inventory = account.listed.end_listing(listed);
     concern(context, &account, first);
-    let seals = seals::settle(&account, object, &consent(object), !first).await?;
+    let seals = seals::settle(context, &account, object, &inventory, &consent(object), !first).await;
     Ok(Observed {
         account,
         record,
@@ -251,17 +259,24 @@ fn differs(account: &Account, status: &MailPolicyStatus) -> bool {
     let tenant_differs = ses.tenant.as_ref().is_some_and(|tenant| {
         let inventory = account.listed.inventory();
         let listed = inventory.as_ref().and_then(|inventory| inventory.tenants.get(tenant));
-        let disabled = listed.is_some_and(|listed| listed.sending == SendingStatus::Disabled);
-        !account.listed.has_tenant(tenant) || disabled != is_tenant_paused(status)
+        let sending = listed.map(|listed| listed.sending).unwrap_or_default();
+        !account.listed.has_tenant(tenant) || sending != told_of_tenant(status)
     });
     !account.listed.has_set(&ses.configuration_set) || tenant_differs
 }
 
-fn is_tenant_paused(status: &MailPolicyStatus) -> bool {
+/// Whether the tenant may send, as the policy's status tells it.
+fn told_of_tenant(status: &MailPolicyStatus) -> SendingStatus {
     let paused = |condition: &Condition| {
         condition.type_ == kind::SENDING_ENABLED && plan::Finding::TENANT_PAUSES.contains(&condition.reason.as_str())
     };
-    status.conditions.iter().any(paused)
+    if status.conditions.iter().any(paused) {
+        SendingStatus::Disabled
+    } else if is_true(&status.conditions, kind::REINSTATED) {
+        SendingStatus::Reinstated
+    } else {
+        SendingStatus::Enabled
+    }
 }
 
 fn conditions(object: &SendingAccount, observed: Result<&Observed, &Error>) -> Vec<Finding> {
@@ -304,6 +319,18 @@ fn verified(identities: &[IdentityStatus]) -> Finding {
     }
 }
 
+/// What is said of the seals; while SES is not reached, that nothing is known of those that were told of.
+fn sealed(object: &SendingAccount, observed: Option<&Observed>) -> Option<Finding> {
+    match observed {
+        Some(observed) => observed.seals.condition(),
+        None => {
+            let before = object.status.iter().flat_map(|status| &status.conditions);
+            let told = before.into_iter().any(|it| it.type_ == kind::IDENTITIES_SEALED);
+            told.then(|| Finding::unknown(kind::IDENTITIES_SEALED, "NotReached", "SES was not reached"))
+        }
+    }
+}
+
 fn healthy(record: &AccountRecord) -> Finding {
     match (record.enforcement.as_str(), record.sending) {
         ("SHUTDOWN", _) => Finding::no(
@@ -332,7 +359,7 @@ fn identities(object: &SendingAccount, observed: &Observed) -> Vec<IdentityStatu
             Some(listed) if !listed.verified => Some(format!("{} is not verified in SES", shown(&identity.name))),
             Some(_) => None,
         };
-        let (sealed, unsealed) = observed.seals.get(&identity.name).cloned().unwrap_or_default();
+        let (sealed, unsealed) = observed.seals.of(&identity.name);
         IdentityStatus {
             name: shown(&identity.name),
             verified: listed.is_some_and(|listed| listed.verified),
@@ -344,7 +371,7 @@ fn identities(object: &SendingAccount, observed: &Observed) -> Vec<IdentityStatu
 }
 
 /// An identity as a status shows it: of an address only the domain.
-pub(super) fn shown(identity: &str) -> String {
+fn shown(identity: &str) -> String {
     identity
         .split_once('@')
         .map_or_else(|| identity.to_owned(), |(_, domain)| format!("a mailbox at {domain}"))
@@ -379,6 +406,7 @@ fn build_status(object: &SendingAccount, observed: Option<&Observed>, findings: 
         sending_enabled: Some(record.sending),
         identities: identities(object, observed),
         ceilings_per_day: before.ceilings_per_day,
+        seals: observed.seals.standing.clone(),
         configuration_sets: u32::try_from(sets).ok(),
         last_observed: Some(now),
     }
@@ -394,7 +422,11 @@ fn quota(record: &AccountRecord) -> Quota {
 }
 
 /// Writes the status where more than the time of the look has changed.
-async fn write_status(context: &Context, object: &SendingAccount, status: &SendingAccountStatus) -> Result<(), Error> {
+pub(super) async fn write_status(
+    context: &Context,
+    object: &SendingAccount,
+    status: &SendingAccountStatus,
+) -> Result<(), Error> {
     let at_this_look = |before: &SendingAccountStatus| SendingAccountStatus {
         last_observed: status.last_observed.clone(),
         ..before.clone()

@@ -9,16 +9,18 @@ use std::{
 use futures::StreamExt;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{engine::AT_ONCE, listed::Listed, queue::KeyQueue, world::Key};
+use super::{defaults::Defaults, engine::AT_ONCE, listed::Listed, queue::KeyQueue, world::Key};
 use crate::{
     api::SendingAccountSpec,
     metrics::{Called, Metrics, OfPriority},
     ses::{
+        address::Identity,
         arn::ArnBase,
         aws::AwsWriter,
         budget::{Admission, Budget, CircuitPolicy, Meter, Priority, Rate},
         client::{Connection, Role, Timeouts, WriteSes},
         name::TenantName,
+        plan::Finding,
         read::Reader,
     },
 };
@@ -52,6 +54,10 @@ pub struct Account {
     pub listed: Arc<Listed>,
     /// The namespaces' tenants, one at a time each.
     pub tenants: Tenants,
+    /// The identities' default configuration sets.
+    pub defaults: Defaults,
+    /// The sealed identity that was read last.
+    seal_read: Mutex<Option<Identity>>,
     /// For which wish the account was last observed without a failure, and when.
     observed: Mutex<Option<(u64, Instant)>>,
 }
@@ -116,6 +122,8 @@ impl Account {
             arns,
             listed,
             tenants: Tenants::default(),
+            defaults: Defaults::default(),
+            seal_read: Mutex::default(),
             observed: Mutex::default(),
         })
     }
@@ -135,6 +143,13 @@ impl Account {
     /// A look begins: until it succeeds, another is due.
     pub fn forget_observed(&self) {
         *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The sealed identity whose turn it is to be read, chosen by the one that was read last.
+    pub(super) fn next_seal(&self, choose: impl FnOnce(Option<&Identity>) -> Option<Identity>) -> Option<Identity> {
+        let mut last = self.seal_read.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = choose(last.as_ref());
+        last.clone()
     }
 
     /// A reader with this urgency.
@@ -167,15 +182,31 @@ pub fn connection(spec: &SendingAccountSpec) -> Connection {
     }
 }
 
-/// Tenants at work on one at a time each, with what each was last left as by this run.
+/// Tenants at work on one at a time each, with what each was last left as by this run: that is told without waiting for
+/// a turn.
 #[derive(Default)]
 pub struct Tenants {
     turns: Mutex<HashMap<TenantName, Turn>>,
+    left: Mutex<HashMap<TenantName, TenantLeft>>,
     doubted: Mutex<BTreeSet<TenantName>>,
 }
 
-/// One tenant's turn: the hash of what it was left as, `None` where this run has not settled it.
-pub type Turn = Arc<tokio::sync::Mutex<Option<String>>>;
+/// One tenant's turn.
+pub type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// What this run left a tenant as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantLeft {
+    /// Something was tried and did not succeed whole: only reading tells how it stands.
+    Tried,
+    /// As wanted.
+    Settled {
+        /// The hash of what was wanted.
+        hash: String,
+        /// What was found that no call mends.
+        findings: Vec<Finding>,
+    },
+}
 
 impl Tenants {
     /// The turn of one tenant.
@@ -183,6 +214,26 @@ impl Tenants {
     pub fn turn(&self, name: &TenantName) -> Turn {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(name.clone()).or_default())
+    }
+
+    /// What this run left the tenant as; `None` where it has not tried anything, or deleted it.
+    #[must_use]
+    pub fn left(&self, name: &TenantName) -> Option<TenantLeft> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get(name).cloned()
+    }
+
+    /// Notes what the tenant is left as.
+    pub fn note(&self, name: &TenantName, left: TenantLeft) {
+        self.left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.clone(), left);
+    }
+
+    /// The tenant is gone.
+    pub fn forget(&self, name: &TenantName) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// How the tenant stands must be read, not remembered.
@@ -297,6 +348,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_tenant_was_left_as_is_told_while_somebody_has_its_turn() {
+        let (tenants, name) = (Tenants::default(), TenantName::of_namespace("a", "shop"));
+        let settled = TenantLeft::Settled {
+            hash: "1".to_owned(),
+            findings: Vec::new(),
+        };
+        let turn = tenants.turn(&name);
+        let _held = turn.lock().await;
+        assert_eq!(tenants.left(&name), None);
+        tenants.note(&name, settled.clone());
+        assert_eq!(tenants.left(&name), Some(settled));
+        tenants.forget(&name);
+        assert_eq!(tenants.left(&name), None);
+    }
 
     #[test]
     fn plans_are_parked_under_a_budget_that_makes_them_wait() {

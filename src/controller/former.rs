@@ -1,5 +1,7 @@
 //! The configuration set of an account that the policy is no longer under: nothing may be sent through it any more.
 
+use std::collections::BTreeSet;
+
 use kube::Resource;
 
 use super::{
@@ -120,7 +122,8 @@ fn after(mut status: MailPolicyStatus, moved: bool) -> MailPolicyStatus {
     status
 }
 
-/// Switches a set off, and deletes it where that is wanted; `false` where its turn has not come.
+/// Switches a set off, and deletes it where that is wanted; `false` where its turn has not come. A set that must stay is
+/// told of by an Event, and then as settled as one that is retained.
 pub(super) async fn retire<K: Resource<DynamicType = ()>>(
     context: &Context,
     account: &Account,
@@ -140,13 +143,20 @@ pub(super) async fn retire<K: Resource<DynamicType = ()>>(
     };
     let observed = account.reader(priority).set(set, Some(&account.arns)).await?;
     let owner = owner(&account.spec.cluster_id, &key.namespace, &key.name, uid);
-    let plan_context = PlanContext {
-        arns: account.arns.clone(),
-        consent: Consent::default(),
-        intended_sending: None,
-        default_of: std::collections::BTreeSet::new(),
+    let planned = |default_of| {
+        let plan_context = PlanContext {
+            arns: account.arns.clone(),
+            consent: Consent::default(),
+            intended_sending: None,
+            default_of,
+        };
+        plan_set_removal(&owner, observed.as_ref(), removal, &plan_context)
     };
-    let plan = plan_set_removal(&owner, observed.as_ref(), removal, &plan_context);
+    let mut plan = planned(BTreeSet::new());
+    if plan.deletes_set() {
+        // One that is an identity's default stays, switched off: without it SES refuses mail of others.
+        plan = planned(account.defaults.of(account, set, priority).await?);
+    }
     let applied = apply(&plan, &*account.ses, &account.budget, priority).await?;
     for finding in applied.findings() {
         context
@@ -155,7 +165,9 @@ pub(super) async fn retire<K: Resource<DynamicType = ()>>(
             .await;
     }
     if removal == Removal::Delete {
-        account.listed.note_gone(set.as_str());
+        if applied.findings().is_empty() {
+            account.listed.note_gone(set.as_str());
+        }
         for finding in tenant::remove(context, account, key, others_stay).await? {
             context
                 .events

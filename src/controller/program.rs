@@ -1,5 +1,7 @@
 //! Makes SES stand as one policy wants it: remembered or read, planned, applied.
 
+use std::collections::BTreeSet;
+
 use super::{
     accounts::Account,
     context::Context,
@@ -106,14 +108,14 @@ pub(super) async fn program(
     }
     let tenant_applied = ses.and_then(|ses| ses.tenant_applied.as_ref());
     let first_standing = standing(context, account, key, desired, expected.clone());
-    let tenant = tenant::known(context, account, &key.namespace, tenant_applied).await;
+    let tenant = tenant::known(context, account, &key.namespace, tenant_applied);
     if let (Standing::Remembered(memory), Some(tenant)) = (&first_standing, &tenant)
         && *memory == SetMemory::of(desired)
     {
         return Ok(Outcome::Programmed {
             memory: memory.clone(),
             tenant: tenant.applied.clone(),
-            findings: Vec::new(),
+            findings: tenant.findings.clone(),
             drift: Drift::NotLooked,
         });
     }
@@ -197,7 +199,7 @@ pub(super) async fn program(
 fn left_by(memory: SetMemory, finding: &Finding) -> SetMemory {
     match finding {
         Finding::SetPausedInSes { .. } => memory.with_sending(false),
-        Finding::RecreateNeeded { .. } => memory.without("suppression"),
+        Finding::RecreateNeeded { .. } | Finding::DefaultOfIdentities { .. } => memory.without("suppression"),
         Finding::TooManyDestinations { .. } => memory.without_destinations(),
         _ => memory,
     }
@@ -276,7 +278,8 @@ fn plan_context(account: &Account, object: &MailPolicy, ses: Option<&SesStatus>,
         } else {
             left.and_then(|ses| ses.intended_sending)
         },
-        default_of: std::collections::BTreeSet::new(),
+        // Asked for only where the set is to be deleted.
+        default_of: BTreeSet::new(),
     }
 }
 
@@ -322,7 +325,16 @@ async fn plan(
     }
     let arns = desired.tenant.as_ref().map(|_| &account.arns);
     let observed = account.reader(priority).set(&desired.name, arns).await?;
-    Ok(plan_set(desired, observed.as_ref(), context))
+    let plan = plan_set(desired, observed.as_ref(), context);
+    if !plan.deletes_set() {
+        return Ok(plan);
+    }
+    let default_of = account.defaults.of(account, &desired.name, priority).await?;
+    let context = PlanContext {
+        default_of,
+        ..context.clone()
+    };
+    Ok(plan_set(desired, observed.as_ref(), &context))
 }
 
 fn changes_switch(plan: &Plan) -> bool {

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use data_encoding::HEXLOWER;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{ConfigMap, Secret},
@@ -36,10 +37,11 @@ use crate::{
     policy::{
         CompiledNamespace, CompiledPolicy, compile,
         config::{ConfigAccount, ConfigError, SesFacts, TEXT_MAX, render},
+        keyed::mac,
         last_accepted::{self, SealKey},
         suppressions::HashKey,
     },
-    ses::name::SetName,
+    ses::{address::Identity, name::SetName},
 };
 
 /// Writes configurations.
@@ -111,6 +113,12 @@ impl Publisher {
     /// The key that authenticates the record of one suppression.
     pub(super) fn record_key(&self, suppression: &Key) -> RecordKey {
         RecordKey::new(&self.master_key, suppression)
+    }
+
+    /// By what a status remembers an identity of an account, which may be an address.
+    pub(super) fn seal_hash(&self, account: &str, identity: &Identity) -> String {
+        let parts = [b"identity-seal", account.as_bytes(), identity.as_str().as_bytes()];
+        HEXLOWER.encode(&mac(&self.master_key, &parts)[..16])
     }
 
     /// The key of the seal on what is kept of a namespace's policies.

@@ -54,6 +54,7 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
     findings.push(ready(facts, &findings));
     findings.extend(kstatus(facts, &findings));
     findings.extend(drifted(facts));
+    findings.extend(reinstated(facts));
     MailPolicyStatus {
         observed_generation: facts.generation,
         conditions: merge(&before.conditions, findings, facts.generation, &Time(facts.now)),
@@ -151,11 +152,30 @@ fn drifted(facts: &Facts<'_>) -> Option<Finding> {
             ..
         } => Some(Finding::yes(kind::DRIFTED, "Corrected", drift.clone())),
         Outcome::Programmed { drift: Drift::None, .. } => None,
-        _ => {
-            let before = facts.before?.conditions.iter().find(|it| it.type_ == kind::DRIFTED)?;
-            Some(Finding::yes(kind::DRIFTED, "Corrected", before.message.clone()))
-        }
+        _ => Some(Finding::yes(
+            kind::DRIFTED,
+            "Corrected",
+            message_before(facts, kind::DRIFTED)?,
+        )),
     }
+}
+
+/// Present while SES lets the tenant send in spite of open findings: nothing is held, and nothing stops it again.
+fn reinstated(facts: &Facts<'_>) -> Option<Finding> {
+    let message = match facts.outcome {
+        Outcome::Programmed { findings, .. } => {
+            let is_it = |finding: &&plan::Finding| matches!(finding, plan::Finding::TenantReinstated { .. });
+            findings.iter().find(is_it)?.to_string()
+        }
+        _ => message_before(facts, kind::REINSTATED)?,
+    };
+    Some(Finding::yes(kind::REINSTATED, "TenantReinstated", message))
+}
+
+/// What a condition that is present said before.
+fn message_before(facts: &Facts<'_>, kind: &str) -> Option<String> {
+    let before = facts.before?.conditions.iter().find(|it| it.type_ == kind)?;
+    Some(before.message.clone())
 }
 
 fn clamped(facts: &Facts<'_>) -> Finding {

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use kube::Resource;
 
 use super::{
-    accounts::Account,
+    accounts::{Account, TenantLeft},
     context::Context,
     desired::{desired_tenant, owner, tenant_name},
     error::Error,
+    status::pauses,
     world::Key,
 };
 use crate::ses::{
@@ -34,13 +35,6 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    fn as_left(applied: String) -> Self {
-        Self {
-            applied: Some(applied),
-            ..Self::default()
-        }
-    }
-
     /// Whether it is somebody else's, so that no set of ours may belong to it.
     #[must_use]
     pub fn is_refused(&self) -> bool {
@@ -50,26 +44,62 @@ impl Tenant {
     }
 }
 
-/// What of the namespace's tenant is known without asking: `None` where SES must be asked.
-pub async fn known(
-    context: &Context,
-    account: &Account,
-    namespace: &str,
-    remembered: Option<&String>,
-) -> Option<Tenant> {
+/// What of the namespace's tenant is known without asking or waiting: `None` where SES must be asked.
+pub fn known(context: &Context, account: &Account, namespace: &str, remembered: Option<&String>) -> Option<Tenant> {
     let Some(desired) = desired(context, account, namespace) else {
         return Some(Tenant::default());
     };
-    let hash = desired.applied_hash();
-    let settled = account.tenants.turn(&desired.name).lock().await.as_ref() == Some(&hash);
-    let as_left = settled || remembered == Some(&hash);
-    (as_left && stands_enabled(account, &desired.name)).then(|| Tenant::as_left(hash))
+    let (name, hash) = (&desired.name, desired.applied_hash());
+    match account.tenants.left(name) {
+        Some(left) => settled(account, name, &hash, &left),
+        None if remembered == Some(&hash) && stands(account, name) => {
+            let left = TenantLeft::Settled {
+                findings: told_by(name, listed(account, name)),
+                hash,
+            };
+            settled(account, name, &desired.applied_hash(), &left)
+        }
+        None => None,
+    }
 }
 
-/// Whether the tenant stands and may send, as far as is known and nobody doubts it.
-fn stands_enabled(account: &Account, name: &TenantName) -> bool {
-    let disabled = listed(account, name) == Some(SendingStatus::Disabled);
-    account.listed.has_tenant(name.as_str()) && !disabled && !account.tenants.is_doubted(name)
+/// The tenant as this run left it, as far as nothing speaks against that: it stands, nobody doubts it, and the listing
+/// shows it sending as it was found.
+fn settled(account: &Account, name: &TenantName, hash: &str, left: &TenantLeft) -> Option<Tenant> {
+    let TenantLeft::Settled { hash: of, findings } = left else {
+        return None;
+    };
+    let as_left = of == hash && stands(account, name) && listed(account, name) == sending_after(findings);
+    as_left.then(|| Tenant {
+        applied: Some(hash.to_owned()),
+        findings: findings.clone(),
+        drift: None,
+    })
+}
+
+/// Whether the tenant stands, as far as is known and nobody doubts it.
+fn stands(account: &Account, name: &TenantName) -> bool {
+    account.listed.has_tenant(name.as_str()) && !account.tenants.is_doubted(name)
+}
+
+/// What a listing tells of a tenant that stands as wanted; who disabled one it does not tell.
+fn told_by(name: &TenantName, listed: SendingStatus) -> Vec<Finding> {
+    match listed {
+        SendingStatus::Reinstated => vec![Finding::TenantReinstated { tenant: name.clone() }],
+        SendingStatus::Enabled | SendingStatus::Disabled => Vec::new(),
+    }
+}
+
+/// How a listing shows a tenant that was found so.
+fn sending_after(findings: &[Finding]) -> SendingStatus {
+    let found = |wanted: fn(&Finding) -> bool| findings.iter().any(wanted);
+    if found(pauses) {
+        SendingStatus::Disabled
+    } else if found(|finding| matches!(finding, Finding::TenantReinstated { .. })) {
+        SendingStatus::Reinstated
+    } else {
+        SendingStatus::Enabled
+    }
 }
 
 /// Makes the tenant stand. `remembered` is what the policy's status tells of it.
@@ -87,18 +117,21 @@ pub async fn settle(
     let Some(desired) = desired(context, account, namespace) else {
         return Ok(Tenant::default());
     };
-    let hash = desired.applied_hash();
-    let turn = account.tenants.turn(&desired.name);
-    let mut last = turn.lock().await;
-    if last.as_ref() == Some(&hash) && stands_enabled(account, &desired.name) {
-        return Ok(Tenant::as_left(hash));
+    let (name, hash) = (&desired.name, desired.applied_hash());
+    let turn = account.tenants.turn(name);
+    let _turn = turn.lock().await;
+    let left = account.tenants.left(name);
+    // Another policy of the namespace may have settled it meanwhile.
+    if let Some(settled) = left.as_ref().and_then(|left| settled(account, name, &hash, left)) {
+        return Ok(settled);
     }
-    let as_left = last.as_ref() == Some(&hash) || remembered == Some(&hash);
-    let observed = if last.is_none() && !account.listed.has_tenant(desired.name.as_str()) {
+    let left_so = matches!(&left, Some(TenantLeft::Settled { hash: of, .. }) if *of == hash);
+    let as_left = left_so || remembered == Some(&hash);
+    let observed = if left.is_none() && !account.listed.has_tenant(name.as_str()) {
         // Neither listed nor tried since: it does not stand, and reading it would only say so.
         None
     } else {
-        account.reader(priority).tenant(&desired.name).await?
+        account.reader(priority).tenant(name).await?
     };
     let plan_context = PlanContext {
         arns: account.arns.clone(),
@@ -108,25 +141,25 @@ pub async fn settle(
         default_of: BTreeSet::new(),
     };
     let plan = plan_tenant(&desired, observed.as_ref(), &plan_context);
-    // Until it succeeds, something was tried: the next try reads.
-    *last = Some(String::new());
+    account.tenants.note(name, TenantLeft::Tried);
     apply(&plan, &*account.ses, &account.budget, priority).await?;
-    account.tenants.settle(&desired.name);
-    account.listed.note_tenant(desired.name.as_str());
+    account.tenants.settle(name);
+    account.listed.note_tenant(name.as_str());
     if observed.is_none() {
         made(context, namespace);
     }
-    let findings = plan.findings().to_vec();
-    if findings.is_empty() {
-        *last = Some(hash.clone());
-    }
     let what = if observed.is_none() { "vanished" } else { "changed" };
     let drifted = as_left && !plan.is_empty();
-    Ok(Tenant {
-        applied: Some(hash),
-        findings,
+    let tenant = Tenant {
+        applied: Some(hash.clone()),
+        findings: plan.findings().to_vec(),
         drift: drifted.then(|| context.drifted(what, &plan)),
-    })
+    };
+    if !tenant.is_refused() {
+        let findings = tenant.findings.clone();
+        account.tenants.note(name, TenantLeft::Settled { hash, findings });
+    }
+    Ok(tenant)
 }
 
 /// A tenant that was made has no sets and an empty suppression list, whatever is remembered of one before it.
@@ -161,8 +194,11 @@ fn desired(context: &Context, account: &Account, namespace: &str) -> Option<Desi
     desired_tenant(namespace, &uid, &account.spec, &account.arns)
 }
 
-fn listed(account: &Account, name: &TenantName) -> Option<SendingStatus> {
-    Some(account.listed.inventory()?.tenants.get(name.as_str())?.sending)
+/// How the tenant was listed last; one that was made since may send.
+fn listed(account: &Account, name: &TenantName) -> SendingStatus {
+    let inventory = account.listed.inventory();
+    let tenant = inventory.as_ref().and_then(|all| all.tenants.get(name.as_str()));
+    tenant.map(|tenant| tenant.sending).unwrap_or_default()
 }
 
 /// Deletes the tenant when the last policy of its namespace has gone from the account and was to delete what it made.
@@ -179,11 +215,12 @@ pub async fn remove(
     let Some(name) = tenant_name(&account.spec, &leaving.namespace) else {
         return Ok(Vec::new());
     };
+    let turn = account.tenants.turn(&name);
+    let _turn = turn.lock().await;
+    // Asked when the turn has come: a policy may have come meanwhile, and had the tenant settled for itself.
     if others_stay && is_needed(context, leaving) {
         return Ok(Vec::new());
     }
-    let turn = account.tenants.turn(&name);
-    let mut last = turn.lock().await;
     let observed = account.reader(Priority::Tighten).tenant(&name).await?;
     // Sets that are retained keep it, and so do those of policies that are about to go: the last of them takes it along.
     let is_set = |resource: &Arn| resource.kind() == ResourceKind::ConfigurationSet;
@@ -196,7 +233,7 @@ pub async fn remove(
     let owner = owner(&account.spec.cluster_id, &leaving.namespace, &leaving.namespace, "");
     let plan = plan_tenant_removal(&owner, observed.as_ref(), Removal::Delete);
     let applied = apply(&plan, &*account.ses, &account.budget, Priority::Tighten).await?;
-    *last = None;
+    account.tenants.forget(&name);
     account.listed.note_tenant_gone(name.as_str());
     for name in context.world.suppressions.names(&leaving.namespace) {
         let namespace = leaving.namespace.clone();

@@ -5,7 +5,10 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
-use mail_policy_operator::api::{MailPolicy, SendingAccount};
+use mail_policy_operator::{
+    api::{MailPolicy, SendingAccount},
+    simulator::Operation,
+};
 use serde_json::json;
 
 use crate::installation::{ACCOUNT, GUARDRAIL, Installation, POLICY, Stage};
@@ -68,9 +71,7 @@ async fn an_account_goes_only_when_nobody_uses_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_nobody_uses_goes_at_once_even_if_ses_refuses_us() {
     let stage = empty("unused").await;
-    stage
-        .ses()
-        .deny(mail_policy_operator::simulator::Operation::ALL.iter().copied());
+    stage.ses().deny(Operation::ALL.iter().copied());
     stage.apply(ACCOUNT).await;
     let accounts: Api<SendingAccount> = stage.accounts();
     let look = async || match accounts
@@ -185,4 +186,56 @@ async fn a_set_that_is_retained_is_switched_off_and_taken_back_by_the_same_name(
 
     stage.policy_says("default", "Ready", "True InForce").await;
     assert_eq!(stage.only_set(), (name, true));
+}
+
+/// A person makes the only set the default of the account's identity.
+fn make_default(stage: &Stage<'_>) {
+    let (set, _) = stage.only_set();
+    let body = json!({"ConfigurationSetName": set});
+    let operation = Operation::PutEmailIdentityConfigurationSetAttributes;
+    stage.behind(operation, &["example.com"], &body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_is_an_identitys_default_stays_switched_off_and_an_event_says_so() {
+    let stage = set("default-set").await;
+    make_default(&stage);
+    let policies: Api<MailPolicy> = stage.namespaced();
+
+    stage.delete(&policies, "default").await;
+
+    stage.gone(&policies, "default").await;
+    assert!(!stage.only_set().1);
+    let note = stage.event(&stage.name, "MailPolicy", "DefaultOfIdentities").await;
+    assert!(note.contains("was not deleted"), "{note}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_is_an_identitys_default_is_not_made_anew_until_it_is_none() {
+    let stage = set("default-anew").await;
+    let policies: Api<MailPolicy> = stage.namespaced();
+    let only = json!({"spec": {"suppression": {"type": "Only", "only": ["Bounce"]}}});
+    stage.patch(&policies, "default", only).await;
+    let overrides = async || {
+        stage.ses().with_account(|account| {
+            let mut sets = account.sets.values();
+            let overrides = sets.next().is_some_and(|set| set.options.suppression_options.is_some());
+            overrides.then_some(()).ok_or_else(|| "it inherits".to_owned())
+        })
+    };
+    stage.wait("it overrides the suppression", overrides).await;
+    make_default(&stage);
+    stage.ses().reset_calls();
+
+    let anew = json!({
+        "metadata": {"annotations": {"mailpolicy.dev/recreate-configuration-set": "true"}},
+        "spec": {"suppression": null},
+    });
+    stage.patch(&policies, "default", anew).await;
+
+    let message = stage
+        .policy_says("default", "Programmed", "False DefaultOfIdentities")
+        .await;
+    assert!(message.contains("1 of the account's identities"), "{message}");
+    assert_eq!(stage.write_names(), Vec::<&str>::new());
 }

@@ -1,10 +1,13 @@
-//! Tenant isolation: one tenant a namespace, with its identities and sets. And seals: identities whose default set cannot
-//! send.
+//! Tenant isolation: one tenant a namespace, with its identities and sets.
 
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use kube::Api;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
 use mail_policy_operator::{
     api::MailPolicy,
     simulator::{
@@ -205,6 +208,61 @@ async fn a_tenant_that_aws_disabled_is_named_with_what_to_do_and_one_reinstated_
 
     stage.policy_says("default", "SendingEnabled", "True ModeSends").await;
     stage.published_mode_is("default", "Live").await;
+    let message = stage
+        .policy_says("default", "Reinstated", "True TenantReinstated")
+        .await;
+    assert!(message.contains("open findings"), "{message}");
+
+    stage
+        .ses()
+        .set_aws_status(&name, SendingStatus::Enabled, "Resolved.")
+        .unwrap();
+
+    let look = async || {
+        let conditions = stage.policy("default").await.status.unwrap_or_default().conditions;
+        match conditions.iter().find(|condition| condition.type_ == "Reinstated") {
+            None => Ok(()),
+            Some(still) => Err(format!("{still:?}")),
+        }
+    };
+    stage.wait("it is reinstated no more", look).await;
+    stage.policy_says("default", "SendingEnabled", "True ModeSends").await;
+    assert_eq!(stage.write_names(), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_alone_tells_all_policies_of_a_tenant_that_it_was_disabled_and_enabled_and_it_is_read_once() {
+    let installation = Installation::exclusive().await;
+    // The reader does not come round while the test runs.
+    let arguments = ["--list-every", "2s", "--read-every", "1h"];
+    let _operator = installation.replica_with(REPLICA, &arguments).unwrap();
+    let stage = Stage::empty(&installation.control_plane, "tenant-listed").await;
+    let policies = [POLICY, &second_policy()].concat();
+    stage.apply(&[&tenants_account(), GUARDRAIL, &policies].concat()).await;
+    for policy in ["default", "receipts"] {
+        stage.policy_says(policy, "Ready", "True InForce").await;
+    }
+    stage.ses().reset_calls();
+
+    for (status, said) in [
+        ("DISABLED", "False TenantPausedInSES"),
+        ("ENABLED", "True ModeSends"),
+        ("REINSTATED", "True ModeSends"),
+    ] {
+        switch(&stage, status);
+        for policy in ["default", "receipts"] {
+            stage.policy_says(policy, "SendingEnabled", said).await;
+        }
+    }
+    for policy in ["default", "receipts"] {
+        stage.policy_says(policy, "Reinstated", "True TenantReinstated").await;
+        stage.published_mode_is(policy, "Live").await;
+    }
+
+    let calls = stage.ses().calls_after(0, 10_000);
+    let of = |operation: Operation| calls.iter().filter(|call| call.operation == operation).count();
+    assert_eq!(of(Operation::GetTenant), 3, "{calls:?}");
+    assert_eq!(of(Operation::GetConfigurationSet), 0, "{calls:?}");
     assert_eq!(stage.write_names(), Vec::<&str>::new());
 }
 
@@ -264,6 +322,41 @@ async fn policies_that_go_together_take_the_tenant_along_and_one_whose_set_is_re
     }
     go().await;
     tenant_has_sets(&stage, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_are_all_under_way_together_leave_no_tenant_behind_nor_does_a_namespace_that_goes() {
+    let stage = set("tenant-at-once").await;
+    let more = ["a", "b", "c"].map(|name| POLICY.replace("name: default", &format!("name: {name}")));
+    stage.apply(&more.concat()).await;
+    stage.sets_are(4).await;
+    tenant_has_sets(&stage, 4).await;
+    let policies: Api<MailPolicy> = stage.namespaced();
+    // Each is past its set's association, and finds the others' sets still there, or not yet gone.
+    for operation in [Operation::DeleteConfigurationSet, Operation::GetTenant] {
+        let late = Fault {
+            operation: Some(operation),
+            ..Fault::next_calls(Effect::Latency { millis: 500 }, 4)
+        };
+        stage.ses().arm(late).unwrap();
+    }
+
+    policies
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .unwrap();
+
+    for policy in ["default", "a", "b", "c"] {
+        stage.gone(&policies, policy).await;
+    }
+    assert_eq!((tenants(&stage), stage.sets().len()), (BTreeMap::new(), 0));
+
+    stage.apply(&[POLICY, &second_policy()].concat()).await;
+    tenant_has_sets(&stage, 2).await;
+    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
+    stage.delete(&namespaces, &stage.name).await;
+    stage.gone(&namespaces, &stage.name).await;
+    assert_eq!((tenants(&stage), stage.sets().len()), (BTreeMap::new(), 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -375,94 +468,4 @@ async fn an_operator_killed_before_or_after_any_call_for_a_tenant_makes_and_remo
         assert_eq!(of_tenants.count(), 1, "{names:?}");
     }))
     .await;
-}
-
-fn sealed(sealed: bool) -> String {
-    ACCOUNT.replace(
-        "{name: example.com}",
-        &format!("{{name: example.com, sealed: {sealed}}}"),
-    )
-}
-
-/// The default set of the identity, and whether that set can send.
-fn default_set(stage: &Stage<'_>) -> Option<(String, bool)> {
-    stage.ses().with_account(|account| {
-        let name = account.identities["example.com"].configuration_set.clone()?;
-        let sends = account.sets[&name].sending_enabled();
-        Some((name, sends))
-    })
-}
-
-/// Waits until the status calls the identity sealed or not, and returns what it says besides.
-async fn identity_is(stage: &Stage<'_>, sealed: bool) -> Option<String> {
-    let look = async || {
-        let account = stage
-            .accounts()
-            .get(&stage.name)
-            .await
-            .map_err(|error| error.to_string())?;
-        let status = account.status.unwrap_or_default();
-        match status.identities.first() {
-            Some(identity)
-                if identity.sealed == sealed && status.observed_generation == account.metadata.generation =>
-            {
-                Ok(identity.message.clone())
-            }
-            _ => Err(format!("{:?}", status.identities)),
-        }
-    };
-    stage.wait(&format!("sealed is {sealed}"), look).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sealed_identity_has_a_default_set_that_cannot_send_until_it_is_unsealed() {
-    let stage = Stage::empty(&Installation::shared().await.control_plane, "sealed").await;
-    stage.apply(&sealed(true)).await;
-
-    assert_eq!(identity_is(&stage, true).await, None);
-    let (set, sends) = default_set(&stage).unwrap();
-    assert!(!sends);
-
-    // Somebody switches the sealed set on: it would seal nothing.
-    let on = json!({"SendingEnabled": true});
-    stage.behind(Operation::PutConfigurationSetSendingOptions, &[&set], &on);
-    stage.set_is(false).await;
-
-    stage.apply(&sealed(false)).await;
-    identity_is(&stage, false).await;
-    assert_eq!(default_set(&stage), None);
-
-    // An identity that is no longer the account's is given back, too.
-    stage.apply(&sealed(true)).await;
-    identity_is(&stage, true).await;
-    stage
-        .ses()
-        .with_account(|account| account.put_identity("example.org", true));
-    stage.apply(&ACCOUNT.replace("example.com", "example.org")).await;
-    let look = async || match default_set(&stage) {
-        None => Ok(()),
-        Some(set) => Err(format!("{set:?}")),
-    };
-    stage.wait("the identity is given back", look).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_default_set_that_somebody_chose_is_replaced_only_with_a_consent_that_names_it() {
-    let stage = Stage::empty(&Installation::shared().await.control_plane, "chosen").await;
-    let theirs = json!({"ConfigurationSetName": "theirs"});
-    stage.behind(Operation::CreateConfigurationSet, &[], &theirs);
-    let operation = Operation::PutEmailIdentityConfigurationSetAttributes;
-    stage.behind(operation, &["example.com"], &theirs);
-    stage.apply(&sealed(true)).await;
-
-    let message = identity_is(&stage, false).await.unwrap();
-
-    assert!(message.contains("take-over-from: theirs"), "{message}");
-    assert_eq!(default_set(&stage), Some(("theirs".to_owned(), true)));
-
-    let consent = |word: &str| json!({"metadata": {"annotations": {"mailpolicy.dev/take-over-from": word}}});
-    stage.patch(&stage.accounts(), &stage.name, consent("theirs")).await;
-    assert_eq!(identity_is(&stage, true).await, None);
-    let (name, sends) = default_set(&stage).unwrap();
-    assert!(name != "theirs" && !sends, "{name}");
 }

@@ -204,7 +204,8 @@ impl fmt::Display for Finding {
             }
             Self::DefaultOfIdentities { set, count } => write!(
                 f,
-                "{set} is the default of {count} identities and was not deleted: give them another default first"
+                "{set} is the default configuration set of {count} of the account's identities and was not deleted, since \
+                 SES would refuse their mail: give them another default first"
             ),
             Self::TooManyDestinations { set, wanted } => write!(
                 f,
@@ -242,6 +243,12 @@ impl Plan {
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// Whether a configuration set would be deleted, so that it must be known whose default it is.
+    #[must_use]
+    pub fn deletes_set(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, SesCall::DeleteSet { .. }))
     }
 
     fn step(&mut self, call: SesCall) {
