@@ -86,7 +86,7 @@ pub fn reconcile(policy: Arc<Parsed<MailPolicy>>, context: Arc<Context>) -> BoxF
         let (policy, outcome) = match silence(&context, &policy, object, &namespace, compiled).await? {
             Former::Quiet(before) => {
                 let policy = policy.with(before);
-                let settling = settle(&context, &policy, object, &namespace, compiled);
+                let settling = Box::pin(settle(&context, &policy, object, &namespace, compiled));
                 let Some(outcome) = unless_stopped(&context, &key, &pushes, settling).await else {
                     return Ok(Action::await_change());
                 };

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::{MailPolicyStatus, policy::SesStatus},
     policy::{CompiledNamespace, CompiledPolicy},
-    ses::{budget::Priority, call::SesCall, error::ErrorKind, memory::SetMemory, name::SetName},
+    ses::{breakable::unless, budget::Priority, call::SesCall, error::ErrorKind, memory::SetMemory, name::SetName},
 };
 
 /// What became of a stop.
@@ -80,22 +80,20 @@ pub(super) async fn stop(
 
 /// Carries on with the work unless a stop of the policy becomes due meanwhile: then it is broken off wherever it waits, as
 /// a death of the operator would, and `None` is left of it. The policy waits in its queue then. A read or a change of the
-/// same policy may wait for SES's turn behind thousands: its stop must not wait behind that.
+/// same policy may wait for SES's turn behind thousands: its stop must not wait behind that. Only what is under
+/// way and makes a set or lets mail flow comes to its end first: SES might carry it out after the stop.
 pub(super) async fn unless_stopped<T>(
     context: &Context,
     key: &Key,
     pushes: &Listener<Key>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = becomes_due(context, key, pushes) => {
-            // What the work has asked of SES is not known.
-            context.doubt(key);
-            None
-        }
+    let done = unless(becomes_due(context, key, pushes), work).await;
+    if done.is_none() {
+        // What the work has asked of SES is not known.
+        context.doubt(key);
     }
+    done
 }
 
 async fn becomes_due(context: &Context, key: &Key, pushes: &Listener<Key>) {

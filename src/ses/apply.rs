@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::arn::Arn;
+use super::breakable::to_its_end;
 use super::budget::{Budget, Priority};
 use super::call::{Answer, SesCall, TenantRef};
 use super::client::WriteSes;
@@ -96,7 +97,14 @@ pub async fn apply(
             return Err(ApplyError::TenantUnknown { done, step: step() });
         };
         let urgency = if call.stops_mail() { Priority::Stop } else { priority };
-        match budget.spend(urgency, call.operation(), ses.call(&call)).await {
+        let request = async {
+            if call.makes_or_opens() {
+                to_its_end(ses.call(&call)).await
+            } else {
+                ses.call(&call).await
+            }
+        };
+        match budget.spend(urgency, call.operation(), request).await {
             Ok(Answer::Done) => {}
             Ok(Answer::TenantCreated(arn)) => {
                 if let SesCall::CreateTenant { tenant, .. } = call {

@@ -162,6 +162,19 @@ impl SesCall {
         )
     }
 
+    /// Whether it makes what may send, or lets mail flow: then its outcome must be known before a stop or a removal.
+    #[must_use]
+    pub fn makes_or_opens(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateSet { .. }
+                | Self::CreateTenant { .. }
+                | Self::PutSending { enabled: true, .. }
+                | Self::PutTenantSending { enabled: true, .. }
+                | Self::PutAccountSending { enabled: true }
+        )
+    }
+
     /// Whether it takes something away, so that its absence is as good as success.
     #[must_use]
     pub fn removes(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod address;
 pub mod apply;
 pub mod arn;
 pub mod aws;
+pub mod breakable;
 pub mod budget;
 pub mod call;
 pub mod client;

@@ -235,3 +235,38 @@ async fn a_stop_does_not_wait_for_a_change_of_the_same_policy_that_is_under_way(
     };
     stage.wait("the change is made", changed).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_comes_after_an_opening_that_ses_is_carrying_out() {
+    let stage = set("opening").await;
+    mode(&stage, "Capture").await;
+    stage.set_is(false).await;
+    let fault = Fault {
+        operation: Some(Operation::PutConfigurationSetSendingOptions),
+        ..Fault::next_calls(Effect::Latency { millis: 3_000 }, 1)
+    };
+    stage.ses().arm(fault).unwrap();
+    stage.ses().reset_calls();
+    mode(&stage, "Live").await;
+    let taken = async || match stage.ses().faults() {
+        armed if armed.is_empty() => Ok(()),
+        armed => Err(format!("{armed:?}")),
+    };
+    stage.wait("the opening is under way", taken).await;
+
+    mode(&stage, "Paused").await;
+
+    // The opening is answered, and the stop comes after it.
+    let switch = Operation::PutConfigurationSetSendingOptions.name();
+    let both = async || match stage.write_names() {
+        names if names == [switch, switch] => Ok(()),
+        names => Err(format!("{names:?}")),
+    };
+    stage.wait("both are done", both).await;
+    stage.policy_says("default", "Ready", "True InForce").await;
+    stage
+        .policy_says("default", "SendingEnabled", "False ModeDoesNotSend")
+        .await;
+    assert!(stage.writes().iter().all(|call| call.applied), "{:?}", stage.writes());
+    assert!(!stage.only_set().1);
+}
