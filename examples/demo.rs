@@ -173,7 +173,9 @@ impl Demo {
     async fn show_window(&self) -> Result<()> {
         let (namespace, policy) = WINDOW_OF;
         title("A MailWindow switches sending to the mailbox simulator on, for a few seconds");
-        let from = clock::now() + WINDOW;
+        // A window's times are whole seconds.
+        let now = clock::now();
+        let from = now - Duration::from_nanos(now.subsec_nanosecond().unsigned_abs().into()) + WINDOW;
         let until = from + WINDOW;
         self.cluster.apply_yaml(&window(namespace, policy, from, until)).await?;
         for (phase, mode) in [("Scheduled", "Capture"), ("Open", "Simulate"), ("Closed", "Capture")] {

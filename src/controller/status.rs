@@ -8,7 +8,7 @@ use crate::{
     api::{
         MailPolicyStatus, SendingAccountSpec,
         condition::{Finding, kind, merge},
-        policy::{PolicyWindow, SesStatus},
+        policy::{EffectiveValue, PolicyWindow, SesStatus},
     },
     policy::{CompiledNamespace, CompiledPolicy},
     ses::{desired::DesiredSet, error::Retry, memory::SetMemory, plan},
@@ -60,11 +60,18 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
         conditions: merge(&before.conditions, findings, facts.generation, &Time(facts.now)),
         mode: Some(facts.policy.effective.mode.value),
         account: facts.namespace.account.as_ref().map(|account| account.value.clone()),
-        effective: facts.policy.effective.values(),
+        effective: effective(facts),
         windows: facts.windows.clone(),
         ceilings_enforced_by: Some("sidecar".to_owned()),
         ses: ses(facts, before.ses),
     }
+}
+
+/// Every value in force: the policy's, and the ceilings of its namespace beside them.
+fn effective(facts: &Facts<'_>) -> Vec<EffectiveValue> {
+    let mut values = facts.policy.effective.values();
+    values.extend(facts.namespace.bounds.ceilings());
+    values
 }
 
 fn ses(facts: &Facts<'_>, mut before: Option<SesStatus>) -> Option<SesStatus> {
@@ -285,7 +292,7 @@ fn compiles_as_before(facts: &Facts<'_>) -> bool {
         let programmed =
             |condition: &Condition| condition.type_ == kind::PROGRAMMED && condition.reason == "Programmed";
         before.observed_generation == facts.generation
-            && before.effective == facts.policy.effective.values()
+            && before.effective == effective(facts)
             && before.conditions.iter().any(programmed)
     })
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{
     Limits, Meet, Other, Source, Sourced,
+    effective::shown,
     terms::{GuardrailTerms, WindowTerms},
 };
 use crate::api::{
     AddressSet, Mode,
     guardrail::{Enforcement, Release, SuppressionScope},
-    policy::DeletionPolicy,
+    policy::{DeletionPolicy, EffectiveValue},
 };
 
 /// The meet of all guardrails of a namespace, field by field; `None` where none has an opinion.
@@ -49,6 +50,20 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The ceilings of the namespace as a status shows them, with whose word they are: they hold beside each policy's own.
+    #[must_use]
+    pub fn ceilings(&self) -> Vec<EffectiveValue> {
+        let both = [
+            ("namespace.ceilings.recipients", &self.recipients),
+            ("namespace.ceilings.newRecipients", &self.new_recipients),
+        ];
+        let value = |(field, limits): (&str, &Option<Sourced<Limits>>)| {
+            let limits = limits.as_ref()?;
+            Some(shown(field, limits, limits.value.to_string()))
+        };
+        both.into_iter().filter_map(value).collect()
+    }
+
     /// The meet of these guardrails. Their order does not matter.
     #[must_use]
     pub fn of(guardrails: &[(String, GuardrailTerms)]) -> Self {

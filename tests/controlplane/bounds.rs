@@ -54,6 +54,14 @@ spec:
     let message = stage.policy_says("default", "Clamped", "True BoundedByGuardrail").await;
     assert!(message.contains("asked Live, in force Paused"), "{message}");
     stage.policy_says("default", "Ready", "True InForce").await;
+    // Its ceilings hold beside the policy's, and are shown beside them.
+    let effective = stage.policy("default").await.status.unwrap().effective;
+    let ceiling = effective
+        .iter()
+        .find(|value| value.field == "namespace.ceilings.recipients");
+    let ceiling = ceiling.unwrap();
+    let guardrail = format!("MailGuardrail/{}", stage.name);
+    assert_eq!((ceiling.value.as_str(), &ceiling.from), ("10/s", &vec![guardrail]));
     assert!(!stage.only_set().1);
 }
 
