@@ -5,6 +5,7 @@
 //! carries whose word it is.
 
 pub mod bounds;
+pub mod ceiling;
 pub mod compile;
 pub mod config;
 pub mod effective;
