@@ -176,7 +176,8 @@ pub struct SendingAccountStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Healthy, `IdentitiesVerified`, `WithinQuota`; `IdentitiesSealed` where a seal is wanted; `InUse` while it is being deleted; Reconciling and Stalled as kstatus reads them.
+    /// Ready, Healthy, `IdentitiesVerified`, `WithinQuota`; `IdentitiesSealed` where a seal is wanted; `InUse` while it is
+    /// being deleted; Reconciling and Stalled as kstatus reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -15,7 +15,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(15);
 
 /// The conditions that are counted, each by its status: labels stay few.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 12] = [
     kind::READY,
     kind::ACCEPTED,
     kind::CLAMPED,
@@ -24,7 +24,9 @@ const KINDS: [&str; 10] = [
     kind::WITHIN_QUOTA,
     kind::HEALTHY,
     kind::IDENTITIES_VERIFIED,
+    kind::IDENTITIES_SEALED,
     kind::DRIFTED,
+    kind::REINSTATED,
     kind::STALLED,
 ];
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];

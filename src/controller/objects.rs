@@ -98,28 +98,26 @@ pub fn env_config(namespace: &str, region: Option<&str>) -> ConfigMap {
 /// The most octets of hashes: with its key and revision they fit a Secret.
 const HASHES_MAX: usize = 1024 * 1024 - 4096;
 
-/// The Secret with the hashes of these entries and of those that stand in `kept`, and its revision.
+/// The Secret with the hashes of these entries and of those that stand in `kept`, and its revision. `None` where they do not
+/// fit together, or those that stand cannot be read with this key: then some would be lost.
 #[must_use]
 pub fn suppression_hashes(
     namespace: &str,
     entries: &Entries,
     key: &HashKey,
     kept: Option<&Secret>,
-) -> (Secret, String) {
-    let hashes = entries
-        .iter()
-        .map(|(subject, entry)| (key.hash(subject), format!("{:?}", entry.reason)));
-    let mut all: BTreeMap<String, String> = hashes.collect();
-    let mut room = HASHES_MAX.saturating_sub(all.iter().map(|(hash, reason)| hash.len() + reason.len() + 2).sum());
-    for (hash, reason) in kept.into_iter().flat_map(|kept| hashes_in(kept, key)) {
-        let line = hash.len() + reason.len() + 2;
-        if line <= room && !all.contains_key(hash) {
-            room -= line;
-            all.insert(hash.to_owned(), reason.to_owned());
-        }
-    }
+) -> Option<(Secret, String)> {
+    let mut all = match kept {
+        Some(kept) => hashes_in(kept, key)?,
+        None => BTreeMap::new(),
+    };
+    let own = entries.iter();
+    all.extend(own.map(|(subject, entry)| (key.hash(subject), format!("{:?}", entry.reason))));
     let lines: Vec<String> = all.iter().map(|(hash, reason)| format!("{hash} {reason}\n")).collect();
     let hashes = lines.concat();
+    if hashes.len() > HASHES_MAX {
+        return None;
+    }
     let mut revision = HEXLOWER.encode(
         &Sha256::new()
             .chain_update(key.as_bytes())
@@ -145,17 +143,20 @@ pub fn suppression_hashes(
         ),
         ..Secret::default()
     };
-    (secret, revision)
+    Some((secret, revision))
 }
 
-/// The hashes that stand in a Secret, with their reasons; none where they were made with another key.
-fn hashes_in<'a>(secret: &'a Secret, key: &HashKey) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+/// The hashes that stand in a Secret, with their reasons; `None` where they were made with another key, or are no text.
+fn hashes_in(secret: &Secret, key: &HashKey) -> Option<BTreeMap<String, String>> {
     let value = |name: &str| secret.data.as_ref()?.get(name).map(|value| value.0.as_slice());
-    let same_key = value("key") == Some(key.as_bytes());
-    let text = value("hashes")
-        .filter(|_| same_key)
-        .and_then(|text| std::str::from_utf8(text).ok());
-    text.unwrap_or_default().lines().filter_map(|line| line.split_once(' '))
+    let text = value("hashes").filter(|_| value("key") == Some(key.as_bytes()))?;
+    let lines = std::str::from_utf8(text).ok()?.lines();
+    lines
+        .map(|line| {
+            line.split_once(' ')
+                .map(|(hash, reason)| (hash.to_owned(), reason.to_owned()))
+        })
+        .collect()
 }
 
 /// An object whose contents can be digested.
@@ -281,30 +282,40 @@ mod tests {
             let spec = serde_json::from_value(serde_json::json!({"entries": [{"address": address}]})).unwrap();
             Entries::read(&spec, None).unwrap()
         };
-        let revision = |entries: &Entries| suppression_hashes("shop", entries, &key, None).1;
+        let revision = |entries: &Entries| suppression_hashes("shop", entries, &key, None).unwrap().1;
         assert_eq!(revision(&entries("a@example.com")), revision(&entries("a@example.com")));
         assert_ne!(revision(&entries("a@example.com")), revision(&entries("b@example.com")));
-        let (secret, _) = suppression_hashes("shop", &entries("a@example.com"), &key, None);
+        let (secret, _) = suppression_hashes("shop", &entries("a@example.com"), &key, None).unwrap();
         assert!(!format!("{:?}", secret.data.unwrap()["hashes"]).contains("example"));
     }
 
     #[test]
-    fn hashes_that_are_kept_stand_beside_new_ones_unless_they_were_made_with_another_key() {
+    fn hashes_that_stand_are_kept_beside_new_ones_and_none_is_made_that_would_lose_some() {
         let key = |master: &[u8]| HashKey::for_namespace(master, "shop");
         let entries = |address: &str| {
             let spec = serde_json::from_value(serde_json::json!({"entries": [{"address": address}]})).unwrap();
             Entries::read(&spec, None).unwrap()
         };
-        let (kept, _) = suppression_hashes("shop", &entries("a@example.com"), &key(b"k"), None);
-        let lines = |entries: &Entries, master: &[u8]| {
-            let (secret, _) = suppression_hashes("shop", entries, &key(master), Some(&kept));
-            String::from_utf8(secret.data.unwrap()["hashes"].0.clone())
-                .unwrap()
-                .lines()
-                .count()
+        let (kept, _) = suppression_hashes("shop", &entries("a@example.com"), &key(b"k"), None).unwrap();
+        let lines = |entries: &Entries, kept: &Secret, master: &[u8]| {
+            let (secret, _) = suppression_hashes("shop", entries, &key(master), Some(kept))?;
+            let hashes = String::from_utf8(secret.data?["hashes"].0.clone()).unwrap();
+            Some(hashes.lines().count())
         };
-        assert_eq!(lines(&entries("b@example.com"), b"k"), 2);
-        assert_eq!(lines(&entries("a@example.com"), b"k"), 1);
-        assert_eq!(lines(&entries("b@example.com"), b"other"), 1);
+        assert_eq!(lines(&entries("b@example.com"), &kept, b"k"), Some(2));
+        assert_eq!(lines(&entries("a@example.com"), &kept, b"k"), Some(1));
+        assert_eq!(lines(&entries("b@example.com"), &kept, b"other"), None);
+        let mut full = kept.clone();
+        let many: Vec<String> = (0..HASHES_MAX / 40)
+            .map(|number| format!("{number:032x} Bounce\n"))
+            .collect();
+        full.data
+            .as_mut()
+            .unwrap()
+            .insert("hashes".to_owned(), ByteString(many.concat().into_bytes()));
+        assert_eq!(lines(&entries("b@example.com"), &full, b"k"), None);
+        let mut emptied = kept;
+        emptied.data = None;
+        assert_eq!(lines(&entries("b@example.com"), &emptied, b"k"), None);
     }
 }

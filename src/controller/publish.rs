@@ -89,14 +89,17 @@ impl Writing {
     }
 }
 
+/// A revision that no Secret has.
+const UNPUBLISHED: &str = "unpublished";
+
 /// So far behind a watch may be; one that is further behind costs a writing too many.
 const EARLIER_MAX: usize = 8;
 
 /// What was published of a namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Published {
-    /// The MailSuppressions whose entries do not fit beside the older ones'.
-    pub too_many_entries: BTreeSet<String>,
+    /// The MailSuppressions whose entries do not fit beside the others'.
+    pub left_out: BTreeSet<String>,
 }
 
 impl Publisher {
@@ -147,9 +150,7 @@ impl Publisher {
             let asked = turn.asked.load(Ordering::Relaxed);
             let before = std::mem::replace(published, self.publish_now(context, namespace).await?);
             // Whoever fits now, or fits no more, says so.
-            let changed = before
-                .too_many_entries
-                .symmetric_difference(&published.too_many_entries);
+            let changed = before.left_out.symmetric_difference(&published.left_out);
             for name in changed.cloned() {
                 let namespace = namespace.to_owned();
                 context.queues.suppressions.push(Key { namespace, name });
@@ -174,9 +175,9 @@ impl Publisher {
     async fn write(&self, context: &Context, namespace: &str) -> Result<Published, Error> {
         let compiled = compiled(context, namespace, None).await?;
         context.ceilings.note(namespace, &compiled);
-        let suppressed = suppressed::of_namespace(context, namespace).await?;
+        let mut suppressed = suppressed::of_namespace(context, namespace).await?;
         let account = account_spec(context, &compiled);
-        let revision = self.publish_suppressed(context, namespace, &suppressed).await?;
+        let revision = self.publish_suppressed(context, namespace, &mut suppressed).await?;
         let region = account.as_ref().map(|(_, spec)| spec.region.as_str());
         let env = objects::env_config(namespace, region);
         self.apply(context, &context.world.env_configs, &env).await?;
@@ -202,25 +203,36 @@ impl Publisher {
             return Err(error.into());
         }
         Ok(Published {
-            too_many_entries: suppressed.too_many,
+            left_out: suppressed.left_out,
         })
     }
 
-    /// Writes the hashes of who is suppressed; their revision. Of what cannot be read now what stands stays.
+    /// Writes the hashes of who is suppressed; their revision. Of what cannot be read now what stands stays; where it would
+    /// be lost nothing is written, and without a Secret that has it nothing may be sent.
     async fn publish_suppressed(
         &self,
         context: &Context,
         namespace: &str,
-        suppressed: &Suppressed,
+        suppressed: &mut Suppressed,
     ) -> Result<String, Error> {
-        let kept = if suppressed.is_whole() {
+        let standing = if suppressed.is_whole() {
             None
         } else {
             let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
             secrets.get_opt(objects::SUPPRESSION_HASHES).await?
         };
+        let is_lost = standing.is_none() && suppressed.lacks_published;
         let key = HashKey::for_namespace(&self.master_key, namespace);
-        let (hashes, revision) = objects::suppression_hashes(namespace, &suppressed.entries, &key, kept.as_ref());
+        let hashes = objects::suppression_hashes(namespace, &suppressed.entries, &key, standing.as_ref());
+        let Some((hashes, revision)) = hashes.filter(|_| !is_lost) else {
+            warn!(
+                namespace,
+                "the hashes of suppressed addresses stay as they are: some of them cannot be read now"
+            );
+            suppressed.leave_out_all();
+            let revision = standing.and_then(|standing| standing.annotations().get(objects::REVISION).cloned());
+            return Ok(revision.unwrap_or_else(|| UNPUBLISHED.to_owned()));
+        };
         self.apply(context, &context.world.suppression_hashes, &hashes).await?;
         Ok(revision)
     }

@@ -59,16 +59,25 @@ pub(super) fn read(spec: &MailSuppressionSpec, list: &List) -> Result<Entries, V
 pub(super) struct Suppressed {
     /// Every entry in force of those that can be read and fit.
     pub entries: Entries,
+    /// Those of them.
+    gathered: BTreeSet<String>,
     /// Whether one cannot be read: what was published of it stays.
-    pub some_unread: bool,
-    /// Those whose entries do not fit beside the older ones': what was published of them stays, too.
-    pub too_many: BTreeSet<String>,
+    some_unread: bool,
+    /// Those whose entries do not fit beside the others': what was published of them stays, too.
+    pub left_out: BTreeSet<String>,
+    /// Whether something was published of those that cannot be read or do not fit.
+    pub lacks_published: bool,
 }
 
 impl Suppressed {
     /// Whether these are all entries that are meant.
     pub fn is_whole(&self) -> bool {
-        !self.some_unread && self.too_many.is_empty()
+        !self.some_unread && self.left_out.is_empty()
+    }
+
+    /// None of them could be published.
+    pub fn leave_out_all(&mut self) {
+        self.left_out.append(&mut self.gathered);
     }
 
     /// Gathers the entries of MailSuppressions, oldest first, as far as `most` of them fit.
@@ -79,17 +88,29 @@ impl Suppressed {
         for suppression in oldest_first {
             let Some(Ok(entries)) = suppression.readable().map(|object| read(&object.spec, list)) else {
                 all.some_unread = true;
+                all.lacks_published |= was_published(suppression);
                 continue;
             };
             let entries = entries.at(now);
             if all.entries.len() + entries.lacking_in(&all.entries) > most {
-                all.too_many.insert(suppression.name_any());
+                all.left_out.insert(suppression.name_any());
+                all.lacks_published |= was_published(suppression);
             } else {
+                all.gathered.insert(suppression.name_any());
                 all.entries.extend(entries);
             }
         }
         all
     }
+}
+
+/// Whether entries of it were in force when its status was written last.
+fn was_published(suppression: &Parsed<MailSuppression>) -> bool {
+    let entries = match suppression {
+        Parsed::Readable(object) => object.status.as_ref().and_then(|status| status.entries).map(u64::from),
+        Parsed::Unreadable(unreadable) => unreadable.status.get("entries").and_then(serde_json::Value::as_u64),
+    };
+    entries.is_some_and(|entries| entries > 0)
 }
 
 /// What the namespace's MailSuppressions say at this moment.
@@ -137,7 +158,7 @@ mod tests {
     fn gather(suppressions: &[Arc<Parsed<MailSuppression>>], most: usize) -> (usize, bool, Vec<String>) {
         let all = Suppressed::gather(suppressions, &List::default(), most, Timestamp::UNIX_EPOCH);
         let whole = all.is_whole();
-        (all.entries.len(), whole, all.too_many.into_iter().collect())
+        (all.entries.len(), whole, all.left_out.into_iter().collect())
     }
 
     #[test]
@@ -159,6 +180,20 @@ mod tests {
             let all = [broken, suppression("c", 3, &addresses(&["one"]))];
             assert_eq!(gather(&all, 3), (1, false, vec![]));
         }
+    }
+
+    #[test]
+    fn what_was_published_of_one_that_cannot_be_read_now_is_known_to_lack() {
+        let unread = |status: Value| {
+            let object = json!({
+                "apiVersion": "mailpolicy.dev/v1alpha1", "kind": "MailSuppression",
+                "metadata": {"name": "a", "namespace": "shop"}, "spec": {"entries": 3}, "status": status,
+            });
+            let all = [Arc::new(serde_json::from_value(object).unwrap())];
+            Suppressed::gather(&all, &List::default(), 3, Timestamp::UNIX_EPOCH).lacks_published
+        };
+        assert!(unread(json!({"entries": 2})));
+        assert!(!unread(json!({"entries": 0})) && !unread(Value::Null));
     }
 
     #[test]

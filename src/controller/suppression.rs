@@ -158,10 +158,10 @@ async fn read_entries(
         None => Ok(List::default()),
     };
     let entries = suppressed::read(&object.spec, &list.map_err(Unread::Refused)?).map_err(Unread::Wrong)?;
-    if published.is_ok_and(|published| published.too_many_entries.contains(&object.name_any())) {
+    if published.is_ok_and(|published| published.left_out.contains(&object.name_any())) {
         let message = format!(
-            "with the older MailSuppressions of this namespace they are more than {ENTRIES_MAX} entries: name domains \
-             instead of addresses, or let some expire"
+            "they do not fit beside those of the namespace's other MailSuppressions: mend what cannot be read among them, \
+             and keep all within {ENTRIES_MAX} entries (a domain is one)"
         );
         let field = "spec".to_owned();
         return Err(Unread::Wrong(vec![SpecError { field, message }]));

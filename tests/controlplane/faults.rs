@@ -84,11 +84,7 @@ async fn a_region_that_the_endpoint_refuses_is_a_condition_of_the_account() {
     stage.apply(&[&elsewhere, GUARDRAIL, POLICY].concat()).await;
 
     let look = async || {
-        let account = stage
-            .accounts()
-            .get(&stage.name)
-            .await
-            .map_err(|error| error.to_string())?;
+        let account = stage.account().await;
         let conditions = account.status.unwrap_or_default().conditions;
         let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
         match ready {
@@ -238,6 +234,16 @@ async fn throttling_for_a_while_delays_and_breaks_nothing() {
         for_millis: Some(4000),
         ..Fault::every_call(Effect::Throttle)
     };
+    stage.ses().reset_calls();
+    // Right behind a listing, so that none opens the circuit before the change is tried.
+    let listed = async || {
+        let calls = stage.ses().calls_after(0, 100);
+        let lists = calls
+            .iter()
+            .any(|call| call.operation == Operation::ListEmailIdentities);
+        lists.then_some(()).ok_or_else(|| format!("{calls:?}"))
+    };
+    stage.wait("SES is listed", listed).await;
     stage.ses().reset_calls();
     stage.ses().arm(throttled).unwrap();
     let policies: Api<MailPolicy> = stage.namespaced();

@@ -207,7 +207,7 @@ impl<'a> Stage<'a> {
         Api::namespaced(self.client.clone(), &self.name)
     }
 
-    /// The stage's account.
+    /// Accounts, of which the stage has one.
     pub fn accounts(&self) -> Api<SendingAccount> {
         Api::all(self.client.clone())
     }
@@ -359,6 +359,11 @@ impl<'a> Stage<'a> {
             }
         };
         self.wait(&format!("{name} says {kind} {wanted}"), look).await
+    }
+
+    /// The stage's account.
+    pub async fn account(&self) -> SendingAccount {
+        self.accounts().get(&self.name).await.unwrap()
     }
 
     /// The policy.
