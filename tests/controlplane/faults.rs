@@ -235,16 +235,6 @@ async fn throttling_for_a_while_delays_and_breaks_nothing() {
         ..Fault::every_call(Effect::Throttle)
     };
     stage.ses().reset_calls();
-    // Right behind a listing, so that none opens the circuit before the change is tried.
-    let listed = async || {
-        let calls = stage.ses().calls_after(0, 100);
-        let lists = calls
-            .iter()
-            .any(|call| call.operation == Operation::ListEmailIdentities);
-        lists.then_some(()).ok_or_else(|| format!("{calls:?}"))
-    };
-    stage.wait("SES is listed", listed).await;
-    stage.ses().reset_calls();
     stage.ses().arm(throttled).unwrap();
     let policies: Api<MailPolicy> = stage.namespaced();
     stage
@@ -262,14 +252,11 @@ async fn throttling_for_a_while_delays_and_breaks_nothing() {
         .map(|((name, _), times)| (name, times))
         .collect();
     assert_eq!(effects, BTreeMap::from([("PutConfigurationSetDeliveryOptions", 1)]));
-    let refused = stage.writes().iter().filter(|call| !call.applied).count();
-    assert!(refused >= 1, "nothing was throttled");
+    // Whichever call met it first, a listing or the change: all of them wait for the one circuit.
+    let calls = stage.ses().calls_after(0, 10_000);
+    assert!(calls.iter().any(|call| !call.applied), "nothing was throttled");
     // The circuit breaker holds requests back: some tries, not a storm.
-    assert!(
-        stage.ses().calls_after(0, 10_000).len() < 40,
-        "{:?}",
-        stage.ses().counts()
-    );
+    assert!(calls.len() < 40, "{:?}", stage.ses().counts());
 }
 
 #[tokio::test(flavor = "multi_thread")]
