@@ -382,6 +382,17 @@ impl From<Other> for ConfigOther {
     }
 }
 
+impl From<ConfigOther> for Other {
+    fn from(other: ConfigOther) -> Self {
+        match other {
+            ConfigOther::Reject {} => Self::Reject,
+            ConfigOther::Capture {} => Self::Capture,
+            ConfigOther::Simulate {} => Self::Simulate,
+            ConfigOther::Redirect { to } => Self::Redirect(to),
+        }
+    }
+}
+
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

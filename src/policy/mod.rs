@@ -9,6 +9,7 @@ pub mod ceiling;
 pub mod compile;
 pub mod config;
 pub mod effective;
+pub mod gate;
 pub mod hold;
 pub(crate) mod keyed;
 pub mod last_accepted;

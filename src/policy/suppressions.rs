@@ -14,7 +14,7 @@ use crate::api::{
 pub const ENTRIES_MAX: usize = 16_384;
 
 /// Octets of a hash that the sidecar compares.
-const HASH_BYTES: usize = 16;
+pub const HASH_BYTES: usize = 16;
 
 /// What is suppressed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -217,6 +217,12 @@ impl HashKey {
         Self(mac(master, &[b"mail-suppressions", namespace.as_bytes()]))
     }
 
+    /// The key as the namespace's sidecars get it; `None` where it has another length.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(bytes.try_into().ok()?))
+    }
+
     /// The key's octets, for the namespace's sidecars.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -226,14 +232,33 @@ impl HashKey {
     /// The hash of a subject, in lower-case hexadecimal.
     #[must_use]
     pub fn hash(&self, subject: &Subject) -> String {
+        data_encoding::HEXLOWER.encode(&self.digest(subject))
+    }
+
+    /// The hash of a subject.
+    #[must_use]
+    pub fn digest(&self, subject: &Subject) -> [u8; HASH_BYTES] {
         let (tag, text) = match subject {
             // Local parts are suppressed whatever their case: SES ignores it when it sends.
             Subject::Address(address) => (b"a".as_slice(), address.to_string().to_lowercase()),
             Subject::Domain(pattern) => (b"d".as_slice(), pattern.to_string()),
         };
-        let full = mac(&self.0, &[tag, text.as_bytes()]);
-        data_encoding::HEXLOWER.encode(&full[..HASH_BYTES])
+        truncated(mac(&self.0, &[tag, text.as_bytes()]))
     }
+
+    /// A name for an address that says nothing of it, in lower-case hexadecimal; for each purpose another.
+    #[must_use]
+    pub fn label(&self, purpose: &[u8], address: &str) -> String {
+        let digest: [u8; HASH_BYTES] = truncated(mac(&self.0, &[purpose, address.as_bytes()]));
+        data_encoding::HEXLOWER.encode(&digest)
+    }
+}
+
+/// The first octets of a MAC.
+fn truncated<const N: usize>(mac: [u8; 32]) -> [u8; N] {
+    let mut first = [0; N];
+    first.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
+    first
 }
 
 impl fmt::Debug for HashKey {
