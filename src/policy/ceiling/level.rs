@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, gcra::Gcra, window::Window};
+use super::{Mailed, Moment, gcra::Gcra, window::Window};
 use crate::{api::Rate, policy::Limits};
 
 /// What a limit has let through of late.
@@ -21,6 +21,32 @@ enum Past {
 pub struct Level {
     rate: Rate,
     past: Past,
+}
+
+/// How many recipients a message has, as SES counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// On the rate a second: all.
+    pub all: u64,
+    /// On longer ones: all but the mailbox simulator's.
+    pub longer: u64,
+}
+
+impl Count {
+    /// Of these recipients.
+    #[must_use]
+    pub fn of(recipients: &[Mailed]) -> Self {
+        Self {
+            all: recipients.len() as u64,
+            longer: recipients.iter().filter(|mailed| !mailed.simulated).count() as u64,
+        }
+    }
+}
+
+impl From<u64> for Count {
+    fn from(all: u64) -> Self {
+        Self { all, longer: all }
+    }
 }
 
 /// When a message may go.
@@ -61,10 +87,12 @@ impl Level {
         Self { rate, past }
     }
 
-    fn turn(&self, now: Moment, count: u64) -> Turn {
+    fn turn(&self, now: Moment, count: Count) -> Turn {
         let free_at = match &self.past {
+            Past::Second { .. } if count.all == 0 => Some(now),
             Past::Second { gcra } => Some(gcra.free_at(now)),
-            Past::Longer { window } => window.free_at(self.rate, now, count),
+            Past::Longer { .. } if count.longer == 0 => Some(now),
+            Past::Longer { window } => window.free_at(self.rate, now, count.longer),
         };
         match free_at {
             None => Turn::Never(self.rate),
@@ -73,17 +101,26 @@ impl Level {
         }
     }
 
-    fn take(&mut self, now: Moment, count: u64) {
+    fn take(&mut self, now: Moment, count: Count) {
         match &mut self.past {
-            Past::Second { gcra } => gcra.take(self.rate, now, count),
-            Past::Longer { window } => window.take(self.rate, now, count),
+            Past::Second { gcra } => gcra.take(self.rate, now, count.all),
+            Past::Longer { window } if count.longer > 0 => window.take(self.rate, now, count.longer),
+            Past::Longer { .. } => {}
         }
     }
 
-    fn give_back(&mut self, taken: Moment, now: Moment, count: u64) {
+    fn give_back(&mut self, taken: Moment, now: Moment, count: Count) {
         match &mut self.past {
-            Past::Second { gcra } => gcra.give_back(self.rate, taken, now, count),
-            Past::Longer { window } => window.give_back(self.rate, taken, count),
+            Past::Second { gcra } => gcra.give_back(self.rate, taken, now, count.all),
+            Past::Longer { window } => window.give_back(self.rate, taken, count.longer),
+        }
+    }
+
+    /// How many recipients count now; of a rate a second, whether its next message must wait.
+    fn used(&self, now: Moment) -> u64 {
+        match &self.past {
+            Past::Second { gcra } => u64::from(gcra.free_at(now) > now),
+            Past::Longer { window } => window.used(self.rate, now),
         }
     }
 
@@ -109,18 +146,21 @@ impl Levels {
 
     /// When a message of so many recipients may go.
     #[must_use]
-    pub fn turn(&self, now: Moment, count: u64) -> Turn {
+    pub fn turn(&self, now: Moment, count: impl Into<Count>) -> Turn {
+        let count = count.into();
         let turns = self.0.iter().map(|level| level.turn(now, count));
         turns.fold(Turn::Now, Turn::or_later)
     }
 
     /// A message of so many recipients goes. Whoever takes has asked [`Self::turn`] of everything that it takes from.
-    pub fn take(&mut self, now: Moment, count: u64) {
+    pub fn take(&mut self, now: Moment, count: impl Into<Count>) {
+        let count = count.into();
         self.0.iter_mut().for_each(|level| level.take(now, count));
     }
 
     /// So many recipients of a message that went at `taken` were not mailed after all.
-    pub fn give_back(&mut self, taken: Moment, now: Moment, count: u64) {
+    pub fn give_back(&mut self, taken: Moment, now: Moment, count: impl Into<Count>) {
+        let count = count.into();
         self.0.iter_mut().for_each(|level| level.give_back(taken, now, count));
     }
 
@@ -154,6 +194,11 @@ impl Levels {
             }
         }
         self
+    }
+
+    /// Each limit, and how many recipients count on it now.
+    pub fn usage(&self, now: Moment) -> impl Iterator<Item = (Rate, u64)> {
+        self.0.iter().map(move |level| (level.rate, level.used(now)))
     }
 
     /// Whether everything that went through counts no more.

@@ -4,12 +4,14 @@
 //! sub-buckets that is true over any stretch of that length, wherever it begins: a fixed window, or GCRA with a burst,
 //! lets through up to twice the rate around its border.
 
+mod ceilings;
 mod gcra;
 mod level;
 mod recipients;
 mod window;
 
-pub use level::{Level, Levels, Turn};
+pub use ceilings::{CeilingName, CeilingOf, Ceilings, Hindrance, Mailed, NamespaceLimits, PolicyLimits, Ticket};
+pub use level::{Count, Level, Levels, Turn};
 pub use recipients::{Known, PerRecipient, RecipientHash};
 
 /// Nanoseconds since the epoch, as a clock tells them that never goes back while it runs.

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Levels, Moment, Turn};
 use crate::policy::Limits;
 
@@ -13,7 +15,8 @@ pub type RecipientHash = u64;
 const RECIPIENTS_MAX: usize = 100_000;
 
 /// How often each recipient was mailed of late.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PerRecipient {
     limits: Limits,
     levels: HashMap<RecipientHash, Levels>,
@@ -76,10 +79,29 @@ impl PerRecipient {
         };
         Self { limits, levels }
     }
+
+    /// As [`Levels::not_after`], of each recipient.
+    #[must_use]
+    pub fn not_after(self, now: Moment) -> Self {
+        let levels = self.levels.into_iter();
+        Self {
+            limits: self.limits,
+            levels: levels
+                .map(|(recipient, levels)| (recipient, levels.not_after(now)))
+                .collect(),
+        }
+    }
+
+    /// Whether nobody's past counts any more.
+    #[must_use]
+    pub fn is_idle(&self, now: Moment) -> bool {
+        self.levels.values().all(|levels| levels.is_idle(now))
+    }
 }
 
 /// Recipients to whom something was delivered: exact, since a filter that errs would take strangers for them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Known {
     /// Of the namespace, as the operator publishes them; in order.
     published: Vec<RecipientHash>,
