@@ -1,0 +1,141 @@
+//! The addresses of a header such as To.
+//!
+//! Display names, quoted texts, comments and groups may be there, as mailers write them; an address itself is only ever a
+//! dot-atom at a domain. What two parsers could read as two different addresses is refused.
+
+use thiserror::Error;
+
+use crate::api::{Address, address::AddressError};
+
+/// Why a list of mailboxes cannot be read. Names no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MailboxError {
+    /// A quote, bracket, comment or group that does not end, or ends without having begun.
+    #[error("a quote, bracket, comment or group has no end or no beginning")]
+    Unbalanced,
+    /// Something stands where it may not.
+    #[error("write `Name <name@example.com>` or `name@example.com`, with commas between them")]
+    Form,
+    /// An address is wrong.
+    #[error("an address in it is not one: use letters, digits and single dots before the @, and a domain after it")]
+    Address,
+}
+
+impl From<AddressError> for MailboxError {
+    fn from(_: AddressError) -> Self {
+        Self::Address
+    }
+}
+
+/// What has been read of one mailbox.
+#[derive(Default)]
+struct Mailbox {
+    /// What stands outside of brackets, quotes and comments.
+    bare: String,
+    /// What stands in angle brackets.
+    angle: Option<String>,
+    /// Whether a quoted text was among it.
+    quoted: bool,
+}
+
+impl Mailbox {
+    /// The address; `None` where nothing stands between two commas.
+    fn finish(self) -> Result<Option<Address>, MailboxError> {
+        let bare = self.bare.trim();
+        match self.angle {
+            // An @ in a name is an address to some parsers.
+            Some(_) if bare.contains('@') => Err(MailboxError::Form),
+            Some(address) => Ok(Some(Address::parse(&address)?)),
+            None if bare.is_empty() && !self.quoted => Ok(None),
+            None if self.quoted => Err(MailboxError::Address),
+            None => Ok(Some(Address::parse(bare)?)),
+        }
+    }
+}
+
+/// Reads an unfolded value.
+///
+/// # Errors
+/// [`MailboxError`], and then nothing of it may be used.
+pub fn mailboxes(value: &str) -> Result<Vec<Address>, MailboxError> {
+    let mut found = Vec::new();
+    let mut mailbox = Mailbox::default();
+    let mut in_group = false;
+    let mut chars = value.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' if mailbox.angle.is_none() => {
+                skip_quoted(&mut chars)?;
+                mailbox.quoted = true;
+            }
+            '(' => skip_comment(&mut chars)?,
+            '<' if mailbox.angle.is_none() => mailbox.angle = Some(angle(&mut chars)?),
+            ',' => found.extend(std::mem::take(&mut mailbox).finish()?),
+            ':' if !in_group && mailbox.angle.is_none() && !mailbox.bare.contains('@') => {
+                in_group = true;
+                mailbox = Mailbox::default();
+            }
+            ';' if in_group => {
+                found.extend(std::mem::take(&mut mailbox).finish()?);
+                in_group = false;
+            }
+            '"' | '<' | '>' | ')' | ':' | ';' | '\\' => return Err(MailboxError::Form),
+            // After `<…>` only the next comma may come.
+            char if mailbox.angle.is_some() => {
+                if !char.is_whitespace() {
+                    return Err(MailboxError::Form);
+                }
+            }
+            char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
+            char => mailbox.bare.push(char),
+        }
+    }
+    if in_group {
+        return Err(MailboxError::Unbalanced);
+    }
+    found.extend(mailbox.finish()?);
+    Ok(found)
+}
+
+fn skip_quoted(chars: &mut std::str::Chars<'_>) -> Result<(), MailboxError> {
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => return Ok(()),
+            '\\' => {
+                chars.next();
+            }
+            _ => {}
+        }
+    }
+    Err(MailboxError::Unbalanced)
+}
+
+fn skip_comment(chars: &mut std::str::Chars<'_>) -> Result<(), MailboxError> {
+    let mut depth = 1_u32;
+    while let Some(char) = chars.next() {
+        match char {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '\\' => {
+                chars.next();
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            return Ok(());
+        }
+    }
+    Err(MailboxError::Unbalanced)
+}
+
+fn angle(chars: &mut std::str::Chars<'_>) -> Result<String, MailboxError> {
+    let mut address = String::new();
+    for char in chars {
+        match char {
+            '>' => return Ok(address),
+            '<' | '"' | '(' => return Err(MailboxError::Address),
+            char => address.push(char),
+        }
+    }
+    Err(MailboxError::Unbalanced)
+}

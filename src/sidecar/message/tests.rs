@@ -1,0 +1,183 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::gate::Headers;
+
+fn message(text: &str) -> Message {
+    Message::parse(text.replace('\n', "\r\n").into_bytes()).unwrap()
+}
+
+fn head(message: &Message, visible: Option<&Visible>) -> String {
+    String::from_utf8(message.head(visible)).unwrap().replace("\r\n", "\n")
+}
+
+fn list(value: &str) -> Result<Vec<String>, MailboxError> {
+    mailboxes(value).map(|found| found.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_message_without_anything_to_hide_is_sent_as_it_came() {
+    let text = "From: Jo <jo@example.com>\nTo: a@example.com,\n b@example.com\nSubject: x\n";
+    let message = message(&format!("{text}\nbody\n"));
+    assert_eq!(head(&message, None), text);
+    assert_eq!(message.body().as_ref(), b"\r\nbody\r\n");
+    assert_eq!(message.from().unwrap().to_string(), "jo@example.com");
+    assert_eq!(message.addresses("To").unwrap().len(), 2);
+}
+
+#[test]
+fn hidden_recipients_and_what_steers_ses_never_leave_however_they_are_written() {
+    let message = message(
+        "Bcc: a@example.com,\n\tb@example.com\nFrom: jo@example.com\nbCC: c@example.com\nResent-Bcc: d@example.com\n\
+         X-SES-CONFIGURATION-SET: other\nx-ses-tenant: t\nTo: e@example.com\n\nBcc: in the text\n",
+    );
+    assert_eq!(head(&message, None), "From: jo@example.com\nTo: e@example.com\n");
+    assert_eq!(message.body().as_ref(), b"\r\nBcc: in the text\r\n");
+    assert_eq!(message.addresses("Bcc").unwrap().len(), 3);
+}
+
+#[test]
+fn a_rewritten_message_names_those_who_are_mailed_and_keeps_what_stood_there() {
+    let message = message(
+        "From: jo@example.com\nTo: \"Customer\" <c@example.net>\nCc: d@example.net\nX-Original-To: forged\n\
+         Bcc: e@example.net\nSubject: Hello\n\nbody\n",
+    );
+    let qa = |name: &str| Address::parse(&format!("{name}@example.com")).unwrap();
+    let visible = Visible {
+        to: vec![qa("a"), qa("b")],
+        cc: vec![],
+        subject_prefix: Some("[staging] ".to_owned()),
+    };
+    assert_eq!(
+        head(&message, Some(&visible)),
+        "To: a@example.com,\n b@example.com\nFrom: jo@example.com\nX-Original-To: \"Customer\" <c@example.net>\n\
+         X-Original-Cc: d@example.net\nSubject: [staging] Hello\n"
+    );
+    assert!(head(&message, Some(&Visible::default())).starts_with("To: undisclosed-recipients:;\n"));
+}
+
+#[test]
+fn a_field_is_found_by_its_whole_value_on_any_of_its_lines() {
+    let message = message("X-Stream: news\nx-stream:\n receipts \nFrom: jo@example.com\n\n");
+    assert!(message.has_line("X-STREAM", "receipts") && message.has_line("x-stream", "news"));
+    assert!(!message.has_line("X-Stream", "receipt") && !message.has_line("X-Stream", "Receipts"));
+}
+
+#[test]
+fn a_message_needs_one_sender() {
+    let from = |text: &str| message(text).from().unwrap_err();
+    assert_eq!(from("To: a@example.com\n\n"), MessageError::NoFrom);
+    assert_eq!(from("From: \n\n"), MessageError::NoFrom);
+    assert_eq!(
+        from("From: a@example.com, b@example.com\n\n"),
+        MessageError::SeveralFrom
+    );
+    assert_eq!(
+        from("From: a@example.com\nFrom: a@example.com\n\n"),
+        MessageError::SeveralFrom
+    );
+    assert_eq!(
+        from("From: \"a@example.com\"@example.net\n\n"),
+        MessageError::Mailboxes("From", MailboxError::Address)
+    );
+}
+
+#[test]
+fn what_is_no_head_is_refused_by_its_line() {
+    let parse = |text: &[u8]| Message::parse(text.to_vec()).unwrap_err();
+    assert_eq!(parse(b"From: a\r\nno field\r\n\r\n"), MessageError::Field(2));
+    assert_eq!(parse(b" folded: first\r\n\r\n"), MessageError::Field(1));
+    assert_eq!(parse(b"Bcc : a@example.com\r\n\r\n"), MessageError::Field(1));
+    assert_eq!(parse(b"From: a\nBcc: b\r\n\r\n"), MessageError::Control(1));
+    assert_eq!(parse(b"From: a\rBcc: b\r\n\r\n"), MessageError::Control(1));
+    assert_eq!(parse(b"From: \0\r\n\r\n"), MessageError::Control(1));
+    assert_eq!(
+        parse(format!("A: {}\r\n\r\n", "x".repeat(996)).as_bytes()),
+        MessageError::LineTooLong(1)
+    );
+    assert_eq!(parse("A: b\r\n".repeat(1_001).as_bytes()), MessageError::TooLarge);
+    assert_eq!(
+        parse(format!("A: {}\r\n", "x".repeat(900)).repeat(300).as_bytes()),
+        MessageError::TooLarge
+    );
+}
+
+#[test]
+fn a_message_may_be_all_head_or_all_body() {
+    assert_eq!(message("From: a@example.com\n").body().as_ref(), b"\r\n");
+    assert_eq!(message("\nbody\n").body().as_ref(), b"\r\nbody\r\n");
+}
+
+#[test]
+fn mailboxes_are_read_as_mailers_write_them() {
+    for (value, expected) in [
+        ("a@example.com", vec!["a@example.com"]),
+        (
+            "A B <a@Example.COM>, b@example.com",
+            vec!["a@example.com", "b@example.com"],
+        ),
+        ("\"Doe, Jo (x) <y@z>\" <a@example.com>", vec!["a@example.com"]),
+        ("=?utf-8?q?J=C3=B6?= <a@example.com>", vec!["a@example.com"]),
+        ("a@example.com (Jo (at work))", vec!["a@example.com"]),
+        ("undisclosed-recipients:;", vec![]),
+        (
+            "team: a@example.com, B <b@example.com>;, c@example.com",
+            vec!["a@example.com", "b@example.com", "c@example.com"],
+        ),
+        ("Müller <a@bücher.example>", vec!["a@xn--bcher-kva.example"]),
+        ("a@example.com,, b@example.com,", vec!["a@example.com", "b@example.com"]),
+    ] {
+        assert_eq!(list(value).unwrap(), expected, "{value}");
+    }
+}
+
+#[test]
+fn what_two_parsers_could_read_as_two_addresses_is_refused() {
+    for value in [
+        "\"x@evil.example\"@example.com",
+        "\"x@evil.example>\" x\"@example.com",
+        "x@evil.example <a@example.com>",
+        "a@example.com <x@evil.example>",
+        "<a@example.com> x@evil.example",
+        "<a@example.com><b@example.com>",
+        "=?utf-8?q?x=40evil?=@example.com, <x",
+        "<@hop.example:a@example.com>",
+        "a@[127.0.0.1]",
+        "a@example.com;b@example.com",
+        "a@example.com\\, b@example.com",
+        "< a@example.com >",
+        "\"open <a@example.com>",
+        "team: a@example.com",
+        "a b@example.com",
+        "a@example.com.",
+    ] {
+        assert!(list(value).is_err(), "{value}: {:?}", list(value));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_text_makes_a_head_that_hides_a_recipient_or_steers_ses(
+        parts in prop::collection::vec(prop_oneof![
+            Just("From: a@example.com"), Just("Bcc: b@example.net"), Just("bcc:b@example.net"), Just("\r\n"), Just("\n"),
+            Just("\r"), Just(" "), Just("\t"), Just("X-SES-TENANT: x"), Just("x-ses-"), Just(":"), Just("To: c@example.com"),
+            Just("\0"), Just("Subject: x"), Just("é"), Just("Bcc"), Just("\r\n "),
+        ], 0..40),
+    ) {
+        if let Ok(message) = Message::parse(parts.concat().into_bytes()) {
+            for visible in [None, Some(Visible::default())] {
+                let mut sent = message.head(visible.as_ref());
+                sent.extend_from_slice(&message.body());
+                let again = Message::parse(sent).unwrap();
+                prop_assert_eq!(again.body(), message.body());
+                prop_assert_eq!(again.values("Bcc").count(), 0);
+                prop_assert!(again.lines.iter().all(|line| {
+                    !again.raw[line.name.clone()].to_ascii_lowercase().starts_with(b"x-ses-")
+                }));
+                prop_assert_eq!(again.from(), message.from());
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The sidecar: every message meets the policy before it can leave.
+
+pub mod message;
+pub mod relay;
