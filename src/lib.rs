@@ -9,4 +9,5 @@ pub mod metrics;
 pub mod policy;
 pub mod ses;
 pub mod sidecar;
+pub mod signals;
 pub mod simulator;

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use mail_policy_operator::{api::crd, controller::run as operator, policy::SidecarConfig, simulator::cli as simulator};
-use tokio::signal::unix::{SignalKind, signal};
+use mail_policy_operator::{
+    api::crd, controller::run as operator, policy::SidecarConfig, signals::shutdown, simulator::cli as simulator,
+};
 use tracing_subscriber::EnvFilter;
 
 /// Mail policy per namespace for Amazon SES on Kubernetes.
@@ -64,27 +65,4 @@ fn write_crds(out: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     let schema = serde_json::to_string_pretty(&schemars::schema_for!(SidecarConfig))?;
     std::fs::write(out.join("sidecar-config.schema.json"), schema + "\n")?;
     Ok(())
-}
-
-/// Resolves on the first SIGTERM or ctrl-c.
-async fn shutdown() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM is not heard; stop with ctrl-c");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = terminate => {}
-        result = tokio::signal::ctrl_c() => {
-            if let Err(error) = result {
-                tracing::warn!(%error, "ctrl-c is not heard");
-            }
-        }
-    }
 }

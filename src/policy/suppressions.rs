@@ -246,6 +246,16 @@ impl HashKey {
         truncated(mac(&self.0, &[tag, text.as_bytes()]))
     }
 
+    /// An address as ceilings know it: the first 64 bits of its hash.
+    #[must_use]
+    pub fn number(&self, address: &Address) -> u64 {
+        let digest = self.digest(&Subject::Address(address.clone()));
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
     /// A name for an address that says nothing of it, in lower-case hexadecimal; for each purpose another.
     #[must_use]
     pub fn label(&self, purpose: &[u8], address: &str) -> String {

@@ -174,6 +174,19 @@ impl Ceilings {
         }
     }
 
+    /// Whether something was delivered to the recipient.
+    #[must_use]
+    pub fn knows(&self, recipient: RecipientHash) -> bool {
+        self.known.contains(recipient)
+    }
+
+    /// Whether any ceiling counts new recipients.
+    #[must_use]
+    pub fn counts_new(&self) -> bool {
+        let mut scopes = std::iter::once(&self.namespace).chain(self.policies.values());
+        scopes.any(|scope| !scope.new_recipients.is_empty())
+    }
+
     /// SES accepted mail to these: they are new no more.
     pub fn learn(&mut self, recipients: impl IntoIterator<Item = RecipientHash>) {
         recipients.into_iter().for_each(|hash| self.known.learn(hash));

@@ -196,6 +196,12 @@ impl Levels {
         self
     }
 
+    /// Whether there is no limit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each limit, and how many recipients count on it now.
     pub fn usage(&self, now: Moment) -> impl Iterator<Item = (Rate, u64)> {
         self.0.iter().map(move |level| (level.rate, level.used(now)))

@@ -3,6 +3,8 @@
 //! Display names, quoted texts, comments and groups may be there, as mailers write them; an address itself is only ever a
 //! dot-atom at a domain. What two parsers could read as two different addresses is refused.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::api::{Address, address::AddressError};
@@ -27,9 +29,35 @@ impl From<AddressError> for MailboxError {
     }
 }
 
+/// An address, with the name it goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The name as it was written, quotes and all; nothing in it is an address.
+    name: Option<String>,
+    /// The address.
+    pub address: Address,
+}
+
+impl From<Address> for Mailbox {
+    fn from(address: Address) -> Self {
+        Self { name: None, address }
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} <{}>", self.address),
+            None => write!(f, "{}", self.address),
+        }
+    }
+}
+
 /// What has been read of one mailbox.
 #[derive(Default)]
-struct Mailbox {
+struct Reading {
+    /// The name as it was written.
+    name: String,
     /// What stands outside of brackets, quotes and comments.
     bare: String,
     /// What stands in angle brackets.
@@ -38,17 +66,20 @@ struct Mailbox {
     quoted: bool,
 }
 
-impl Mailbox {
-    /// The address; `None` where nothing stands between two commas.
-    fn finish(self) -> Result<Option<Address>, MailboxError> {
+impl Reading {
+    /// The mailbox; `None` where nothing stands between two commas.
+    fn finish(self) -> Result<Option<Mailbox>, MailboxError> {
         let bare = self.bare.trim();
         match self.angle {
             // An @ in a name is an address to some parsers.
             Some(_) if bare.contains('@') => Err(MailboxError::Form),
-            Some(address) => Ok(Some(Address::parse(&address)?)),
+            Some(address) => Ok(Some(Mailbox {
+                name: Some(self.name.trim().to_owned()).filter(|name| !name.is_empty()),
+                address: Address::parse(&address)?,
+            })),
             None if bare.is_empty() && !self.quoted => Ok(None),
             None if self.quoted => Err(MailboxError::Address),
-            None => Ok(Some(Address::parse(bare)?)),
+            None => Ok(Some(Address::parse(bare)?.into())),
         }
     }
 }
@@ -57,15 +88,15 @@ impl Mailbox {
 ///
 /// # Errors
 /// [`MailboxError`], and then nothing of it may be used.
-pub fn mailboxes(value: &str) -> Result<Vec<Address>, MailboxError> {
+pub fn mailboxes(value: &str) -> Result<Vec<Mailbox>, MailboxError> {
     let mut found = Vec::new();
-    let mut mailbox = Mailbox::default();
+    let mut mailbox = Reading::default();
     let mut in_group = false;
     let mut chars = value.chars();
     while let Some(char) = chars.next() {
         match char {
             '"' if mailbox.angle.is_none() => {
-                skip_quoted(&mut chars)?;
+                mailbox.name.push_str(&quoted(&mut chars)?);
                 mailbox.quoted = true;
             }
             '(' => skip_comment(&mut chars)?,
@@ -73,7 +104,7 @@ pub fn mailboxes(value: &str) -> Result<Vec<Address>, MailboxError> {
             ',' => found.extend(std::mem::take(&mut mailbox).finish()?),
             ':' if !in_group && mailbox.angle.is_none() && !mailbox.bare.contains('@') => {
                 in_group = true;
-                mailbox = Mailbox::default();
+                mailbox = Reading::default();
             }
             ';' if in_group => {
                 found.extend(std::mem::take(&mut mailbox).finish()?);
@@ -87,7 +118,10 @@ pub fn mailboxes(value: &str) -> Result<Vec<Address>, MailboxError> {
                 }
             }
             char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
-            char => mailbox.bare.push(char),
+            char => {
+                mailbox.bare.push(char);
+                mailbox.name.push(char);
+            }
         }
     }
     if in_group {
@@ -97,13 +131,15 @@ pub fn mailboxes(value: &str) -> Result<Vec<Address>, MailboxError> {
     Ok(found)
 }
 
-fn skip_quoted(chars: &mut std::str::Chars<'_>) -> Result<(), MailboxError> {
+/// A quoted text with both its quotes.
+fn quoted(chars: &mut std::str::Chars<'_>) -> Result<String, MailboxError> {
+    let mut text = String::from('"');
     while let Some(char) = chars.next() {
+        text.push(char);
         match char {
-            '"' => return Ok(()),
-            '\\' => {
-                chars.next();
-            }
+            '"' => return Ok(text),
+            '\\' => text.extend(chars.next()),
+            char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use memchr::memmem;
 use thiserror::Error;
 
 pub use self::{
-    mailboxes::{MailboxError, mailboxes},
+    mailboxes::{Mailbox, MailboxError, mailboxes},
     rewrite::Visible,
 };
 use crate::{api::Address, policy::gate};
@@ -159,12 +159,12 @@ impl Message {
     ///
     /// # Errors
     /// Where there is none, or more than one.
-    pub fn from(&self) -> Result<Address, MessageError> {
+    pub fn from(&self) -> Result<Mailbox, MessageError> {
         let mut values = self.values("From");
         let value = values.next().ok_or(MessageError::NoFrom)?;
-        let mut addresses = mailboxes(&value).map_err(|error| MessageError::Mailboxes("From", error))?;
-        match (values.next(), addresses.pop(), addresses.is_empty()) {
-            (None, Some(address), true) => Ok(address),
+        let mut mailboxes = mailboxes(&value).map_err(|error| MessageError::Mailboxes("From", error))?;
+        match (values.next(), mailboxes.pop(), mailboxes.is_empty()) {
+            (None, Some(mailbox), true) => Ok(mailbox),
             (None, None, _) => Err(MessageError::NoFrom),
             _ => Err(MessageError::SeveralFrom),
         }
@@ -177,7 +177,8 @@ impl Message {
     pub fn addresses(&self, name: &'static str) -> Result<Vec<Address>, MessageError> {
         let mut all = Vec::new();
         for value in self.values(name) {
-            all.extend(mailboxes(&value).map_err(|error| MessageError::Mailboxes(name, error))?);
+            let mailboxes = mailboxes(&value).map_err(|error| MessageError::Mailboxes(name, error))?;
+            all.extend(mailboxes.into_iter().map(|mailbox| mailbox.address));
         }
         Ok(all)
     }

@@ -12,7 +12,7 @@ fn head(message: &Message, visible: Option<&Visible>) -> String {
 }
 
 fn list(value: &str) -> Result<Vec<String>, MailboxError> {
-    mailboxes(value).map(|found| found.iter().map(ToString::to_string).collect())
+    mailboxes(value).map(|found| found.iter().map(|it| it.address.to_string()).collect())
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_message_without_anything_to_hide_is_sent_as_it_came() {
     let message = message(&format!("{text}\nbody\n"));
     assert_eq!(head(&message, None), text);
     assert_eq!(message.body().as_ref(), b"\r\nbody\r\n");
-    assert_eq!(message.from().unwrap().to_string(), "jo@example.com");
+    assert_eq!(message.from().unwrap().to_string(), "Jo <jo@example.com>");
     assert_eq!(message.addresses("To").unwrap().len(), 2);
 }
 
@@ -128,6 +128,21 @@ fn mailboxes_are_read_as_mailers_write_them() {
         ("a@example.com,, b@example.com,", vec!["a@example.com", "b@example.com"]),
     ] {
         assert_eq!(list(value).unwrap(), expected, "{value}");
+    }
+}
+
+#[test]
+fn a_name_is_kept_as_it_was_written_without_comments() {
+    for (value, expected) in [
+        ("\"Doe, Jo\" (x) <a@Example.com>", "\"Doe, Jo\" <a@example.com>"),
+        (
+            "=?utf-8?q?J=C3=B6?= <a@example.com>",
+            "=?utf-8?q?J=C3=B6?= <a@example.com>",
+        ),
+        ("<a@example.com>", "a@example.com"),
+        ("a@example.com (Jo)", "a@example.com"),
+    ] {
+        assert_eq!(mailboxes(value).unwrap()[0].to_string(), expected);
     }
 }
 

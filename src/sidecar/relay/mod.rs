@@ -79,17 +79,23 @@ impl http_body::Body for Body {
 }
 
 impl Relay {
-    /// A way to SES with these credentials.
-    ///
-    /// # Errors
-    /// When the machine's certificates cannot be read.
-    pub fn new(credentials: Source) -> std::io::Result<Self> {
+    /// A way to SES with these credentials. Without any certificate of the machine's only a plain endpoint is reached.
+    #[must_use]
+    pub fn new(credentials: Source) -> Self {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let https = HttpsConnectorBuilder::new()
-            .with_native_roots()?
+        let builder = HttpsConnectorBuilder::new();
+        let builder = builder.with_native_roots().unwrap_or_else(|error| {
+            tracing::warn!(%error, "no certificate authority is known: SES cannot be reached over TLS");
+            let roots = rustls::RootCertStore::empty();
+            let config = rustls::ClientConfig::builder()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            HttpsConnectorBuilder::new().with_tls_config(config)
+        });
+        let https = builder
             // Plain only where the configuration names such an endpoint: an emulator.
             .https_or_http()
             .enable_http1()
@@ -98,7 +104,7 @@ impl Relay {
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .build(https);
-        Ok(Self { client, credentials })
+        Self { client, credentials }
     }
 
     /// Where its credentials come from.

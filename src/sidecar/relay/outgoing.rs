@@ -7,8 +7,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use crate::api::Address;
-
 /// Octets of a message that are encoded at once: a multiple of three, so that no padding falls between two pieces.
 const PIECE: usize = 48 * 1024;
 
@@ -38,13 +36,13 @@ pub struct Envelope {
 pub struct Destination {
     /// In header To.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub to_addresses: Vec<Address>,
+    pub to_addresses: Vec<String>,
     /// In header Cc.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cc_addresses: Vec<Address>,
+    pub cc_addresses: Vec<String>,
     /// In none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub bcc_addresses: Vec<Address>,
+    pub bcc_addresses: Vec<String>,
 }
 
 /// A message tag.
@@ -178,7 +176,7 @@ mod tests {
         Envelope {
             from_email_address: "a@example.com".to_owned(),
             destination: Destination {
-                to_addresses: vec![Address::parse("b@example.com").unwrap()],
+                to_addresses: vec!["b@example.com".to_owned()],
                 ..Destination::default()
             },
             configuration_set_name: "set".to_owned(),
