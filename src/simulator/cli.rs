@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::config::{Config, DEFAULT_ACCESS_KEY};
+use super::received::ReceivedLimits;
 use super::server::{Running, Simulator, run_until};
 use super::state::{AccountSettings, Enforcement, Owner};
 use super::throttle::Limit;
@@ -47,11 +48,11 @@ pub struct Args {
     /// What AWS thinks of the account.
     #[arg(long, default_value = "HEALTHY", value_parser = enforcement, value_name = "HEALTHY|PROBATION|SHUTDOWN")]
     enforcement: Enforcement,
-    /// Recipients in any 24 hours; SES's own for the sandbox or a new account by default.
-    #[arg(long, value_name = "N")]
+    /// Recipients in any 24 hours; SES's own for the sandbox or a new account by default, and none below 0.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_24_hour_send: Option<f64>,
-    /// Recipients a second.
-    #[arg(long, value_name = "N")]
+    /// Recipients a second; none below 0.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_send_rate: Option<f64>,
     /// Control calls a second, shared by all operations, or `none`.
     #[arg(long, default_value = "1", value_name = "N|none")]
@@ -71,9 +72,15 @@ pub struct Args {
     /// A role that can be assumed, with the external id it asks for; may be repeated.
     #[arg(long = "role", value_name = "ARN[=EXTERNAL-ID]")]
     roles: Vec<Role>,
-    /// How many calls the call log keeps.
+    /// How many calls the call log keeps; 0 keeps none and only counts.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     call_log: usize,
+    /// How many sent messages are kept for inspection; 0 keeps none and only counts.
+    #[arg(long, default_value_t = ReceivedLimits::default().messages, value_name = "N")]
+    received_messages: usize,
+    /// How many bytes of sent messages are kept for inspection.
+    #[arg(long, default_value_t = ReceivedLimits::default().bytes, value_name = "BYTES")]
+    received_bytes: usize,
 }
 
 /// A rate, or none.
@@ -198,6 +205,10 @@ impl Args {
                 UnknownMembers::Refused
             },
             call_log: self.call_log,
+            received: ReceivedLimits {
+                messages: self.received_messages,
+                bytes: self.received_bytes,
+            },
         })
     }
 }

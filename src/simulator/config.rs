@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::received::ReceivedLimits;
 use super::state::{Account, AccountSettings, Owner};
 use super::throttle::Limit;
 use super::wire::UnknownMembers;
@@ -29,8 +30,10 @@ pub struct Config {
     pub limit: Limit,
     /// What becomes of members an operation does not have.
     pub unknown_members: UnknownMembers,
-    /// How many calls the log keeps.
+    /// How many calls the log keeps; 0 keeps none and only counts.
     pub call_log: usize,
+    /// How much is kept of the messages that were sent.
+    pub received: ReceivedLimits,
 }
 
 impl Default for Config {
@@ -49,6 +52,7 @@ impl Default for Config {
             limit: Limit::SES,
             unknown_members: UnknownMembers::Refused,
             call_log: 10_000,
+            received: ReceivedLimits::default(),
         }
     }
 }

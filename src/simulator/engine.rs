@@ -5,17 +5,22 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::api::{self, Call};
 use super::auth::{Caller, Claim, Credentials, Service};
 use super::clock::Clock;
 use super::config::Config;
+use super::delivery::{Outgoing, Version, deliver};
 use super::faults::{Effect, Faults};
 use super::log::{CallLog, CallRecord, NO_ANSWER, OK};
 use super::operation::{Operation, Routed, route};
+use super::received::Received;
 use super::state::Account;
 use super::sts::{self, Sts};
 use super::throttle::Throttle;
 use super::wire::{ApiError, Code, Pairs, UnknownMembers};
+use super::{v1, xml};
 
 /// How much of an unknown operation's method and path is repeated.
 const MAX_UNKNOWN: usize = 200;
@@ -56,6 +61,7 @@ pub(super) struct World {
     /// Operations refused with `AccessDeniedException`.
     pub(super) denied: BTreeSet<Operation>,
     pub(super) log: CallLog,
+    pub(super) received: Received,
     credentials: Credentials,
 }
 
@@ -76,9 +82,51 @@ struct Understood<'a> {
 
 enum Protocol<'a> {
     Rest(Call<'a>),
-    Query(Pairs),
+    /// What sends, in either version of SES: read once, as it may be long and comes often.
+    Send(Outgoing),
+    Sts(Pairs),
     /// Method and path of what no operation answers.
     Unknown(String),
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Sts,
+    V1,
+}
+
+impl Protocol<'_> {
+    const fn form(&self) -> Form {
+        match self {
+            Self::Sts(_) => Form::Sts,
+            Self::Send(Outgoing {
+                version: Version::V1, ..
+            }) => Form::V1,
+            Self::Rest(_) | Self::Send(_) | Self::Unknown(_) => Form::Json,
+        }
+    }
+}
+
+impl Form {
+    /// The error under the name it has in this form.
+    fn named(self, error: ApiError) -> ApiError {
+        match self {
+            Self::Json | Self::Sts => error,
+            Self::V1 => v1::named(error),
+        }
+    }
+}
+
+impl Understood<'_> {
+    fn sending(operation: Operation, mut outgoing: Outgoing) -> Self {
+        Self {
+            operation,
+            target: std::mem::take(&mut outgoing.target),
+            protocol: Protocol::Send(outgoing),
+        }
+    }
 }
 
 /// How a call ended, for the log.
@@ -99,6 +147,7 @@ impl Engine {
             unknown_members: config.unknown_members,
             denied: BTreeSet::new(),
             log: CallLog::new(config.call_log),
+            received: Received::new(config.received),
             credentials: Credentials::new(
                 &config.owner.account_id,
                 &config.owner.region,
@@ -158,6 +207,9 @@ impl Engine {
         } = request;
         if let Some(Routed { operation, labels }) = route(method, raw_path) {
             let unknown_members = self.world().unknown_members;
+            if operation.sends() {
+                return Understood::sending(operation, api::outgoing(operation, body, unknown_members));
+            }
             let call = Call {
                 operation,
                 labels,
@@ -174,11 +226,15 @@ impl Engine {
         if method == "POST" && raw_path == "/" {
             let parameters = Pairs::parse(&String::from_utf8_lossy(body));
             if let Some(operation) = parameters.first("Action").and_then(Operation::by_action) {
+                if operation.sends() {
+                    let unknown_members = self.world().unknown_members;
+                    return Understood::sending(operation, v1::outgoing(operation, &parameters, unknown_members));
+                }
                 let target = parameters.first("RoleArn").unwrap_or_default().to_owned();
                 return Understood {
                     operation,
                     target,
-                    protocol: Protocol::Query(parameters),
+                    protocol: Protocol::Sts(parameters),
                 };
             }
         }
@@ -215,15 +271,20 @@ impl Engine {
             target,
             protocol,
         } = understood;
-        let mut world = self.world();
-        let result = match (&protocol, &caller) {
+        let form = protocol.form();
+        let mut guard = self.world();
+        let world = &mut *guard;
+        let result = match (protocol, &caller) {
             // What is no operation is no operation, whoever asks: the client has the wrong path.
-            (Protocol::Unknown(request), _) => Err(unknown(request)),
+            (Protocol::Unknown(request), _) => Err(unknown(&request)),
             (_, Err(refusal)) => Err(refusal.clone()),
             (Protocol::Rest(call), Ok(caller)) => world
                 .admit(operation, caller, fault, self.clock.elapsed())
-                .and_then(|()| api::answer(&mut world.account, call, self.clock.now())),
-            (Protocol::Query(parameters), Ok(caller)) => {
+                .and_then(|()| api::answer(&mut world.account, &call, self.clock.now())),
+            (Protocol::Send(outgoing), Ok(caller)) => world
+                .admit(operation, caller, fault, self.clock.elapsed())
+                .and_then(|()| world.send(operation, outgoing, &caller.access_key, self.clock.now())),
+            (Protocol::Sts(parameters), Ok(caller)) => {
                 let sts = Sts {
                     account_id: &self.config.owner.account_id,
                     roles: &self.config.roles,
@@ -231,10 +292,11 @@ impl Engine {
                 };
                 world
                     .admit(operation, caller, fault, self.clock.elapsed())
-                    .and_then(|()| sts.answer(operation, parameters, caller, &mut world.credentials, self.clock.now()))
+                    .and_then(|()| sts.answer(operation, &parameters, caller, &mut world.credentials, self.clock.now()))
                     .map(String::into_bytes)
             }
         };
+        let result = result.map_err(|error| form.named(error));
         if matches!(fault, Some(Effect::LoseAnswer | Effect::Withhold { .. })) {
             let ending = Ending {
                 outcome: NO_ANSWER,
@@ -255,8 +317,8 @@ impl Engine {
             fault,
         };
         let seq = world.record(operation, target, caller.ok(), ending, self.clock.now());
-        drop(world);
-        Ok(written(operation, seq, result))
+        drop(guard);
+        Ok(written(form, operation, seq, result))
     }
 
     /// Ends a call that changed nothing without an answer.
@@ -314,11 +376,29 @@ impl World {
             );
             return Err(ApiError::new(Code::AccessDenied, text));
         }
-        if operation.is_sts() || self.throttle.admit(elapsed) {
+        if !operation.is_throttled() || self.throttle.admit(elapsed) {
             Ok(())
         } else {
             Err(throttled())
         }
+    }
+
+    /// Sends what a request asks for.
+    pub(super) fn send(
+        &mut self,
+        operation: Operation,
+        outgoing: Outgoing,
+        access_key: &str,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, ApiError> {
+        deliver(
+            &mut self.account,
+            &mut self.received,
+            operation,
+            outgoing,
+            access_key,
+            now,
+        )
     }
 
     /// Logs a call; its sequence number.
@@ -328,7 +408,7 @@ impl World {
         target: String,
         caller: Option<Caller>,
         ending: Ending,
-        time: jiff::Timestamp,
+        time: Timestamp,
     ) -> u64 {
         let Ending {
             outcome,
@@ -372,19 +452,25 @@ fn unknown(request: &str) -> ApiError {
     ApiError::new(Code::UnknownOperation, text)
 }
 
-fn written(operation: Operation, seq: u64, result: Result<Vec<u8>, ApiError>) -> Answer {
+fn written(form: Form, operation: Operation, seq: u64, result: Result<Vec<u8>, ApiError>) -> Answer {
     // The form of a UUID, so that clients which parse it can; the call log's number in its last part.
     let request_id = format!("00000000-0000-4000-8000-{seq:012x}");
     let error = result.as_ref().err().map(|error| error.code.name());
     let status = result.as_ref().err().map_or(200, |error| error.code.status());
-    let (content_type, body) = if operation.is_sts() {
-        let body = match &result {
-            Ok(result) => sts::response(operation, &String::from_utf8_lossy(result), &request_id),
-            Err(error) => sts::error_response(error, &request_id),
-        };
-        ("text/xml", body)
-    } else {
-        ("application/json", result.unwrap_or_else(|error| error.json_body()))
+    let (content_type, body) = match form {
+        Form::Json => ("application/json", result.unwrap_or_else(|error| error.json_body())),
+        Form::Sts | Form::V1 => {
+            let namespace = if matches!(form, Form::V1) {
+                v1::NAMESPACE
+            } else {
+                sts::NAMESPACE
+            };
+            let body = match &result {
+                Ok(result) => xml::response(namespace, operation, &String::from_utf8_lossy(result), &request_id),
+                Err(error) => xml::error_response(namespace, error, &request_id),
+            };
+            ("text/xml", body)
+        }
     };
     Answer {
         status,

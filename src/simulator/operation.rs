@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Declares [`Operation`] from one table, so that a name, its route and its place in the counts cannot drift apart.
 macro_rules! operations {
     (rest { $($rest:ident: $method:literal $path:literal,)* } query { $($query:ident,)* }) => {
-        /// One operation of SES v2 (REST) or STS (query protocol), or [`Operation::Unknown`] for anything else.
+        /// One operation of SES v2 (REST), SES v1 or STS (query protocol), or [`Operation::Unknown`] for anything else.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Operation {
             $(#[doc = concat!("`", $method, " ", $path, "`")] $rest,)*
@@ -38,6 +38,9 @@ macro_rules! operations {
 
 operations! {
     rest {
+        // First, because nothing is called as often.
+        SendEmail: "POST" "/v2/email/outbound-emails",
+        SendBulkEmail: "POST" "/v2/email/outbound-bulk-emails",
         GetAccount: "GET" "/v2/email/account",
         PutAccountSendingAttributes: "PUT" "/v2/email/account/sending",
         PutAccountSuppressionAttributes: "PUT" "/v2/email/account/suppression",
@@ -84,6 +87,9 @@ operations! {
         PutEmailIdentityDkimAttributes: "PUT" "/v2/email/identities/{}/dkim",
         PutEmailIdentityFeedbackAttributes: "PUT" "/v2/email/identities/{}/feedback",
         PutEmailIdentityMailFromAttributes: "PUT" "/v2/email/identities/{}/mail-from",
+        CreateEmailTemplate: "POST" "/v2/email/templates",
+        GetEmailTemplate: "GET" "/v2/email/templates/{}",
+        DeleteEmailTemplate: "DELETE" "/v2/email/templates/{}",
         TagResource: "POST" "/v2/email/tags",
         UntagResource: "DELETE" "/v2/email/tags",
         ListTagsForResource: "GET" "/v2/email/tags",
@@ -91,6 +97,7 @@ operations! {
     query {
         AssumeRole,
         GetCallerIdentity,
+        SendRawEmail,
     }
 }
 
@@ -101,16 +108,32 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 
-    /// The query-protocol operation that `Action=<name>` asks for.
+    /// The query-protocol operation that `Action=<name>` asks for. `SendEmail` is one in both versions of SES.
     #[must_use]
     pub fn by_action(name: &str) -> Option<Self> {
-        QUERY_ACTIONS.iter().copied().find(|operation| operation.name() == name)
+        let mut known = QUERY_ACTIONS.iter().copied().chain([Self::SendEmail]);
+        known.find(|operation| operation.name() == name)
     }
 
     /// Whether the operation belongs to STS, which has its own error shape and is outside SES's throttle.
     #[must_use]
     pub const fn is_sts(self) -> bool {
         matches!(self, Self::AssumeRole | Self::GetCallerIdentity)
+    }
+
+    /// Whether the operation sends mail.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendEmail | Self::SendBulkEmail | Self::SendRawEmail)
+    }
+
+    /// Whether SES's limit on control calls holds for it. `SendBulkEmail` is not among the exceptions (quotas page).
+    #[must_use]
+    pub const fn is_throttled(self) -> bool {
+        !matches!(
+            self,
+            Self::SendEmail | Self::SendRawEmail | Self::AssumeRole | Self::GetCallerIdentity
+        )
     }
 }
 
@@ -134,6 +157,12 @@ pub struct Routed {
     pub operation: Operation,
     /// The labels, percent-decoded.
     pub labels: Vec<String>,
+}
+
+/// Whether a request of this method and path may be one that sends, and so have a large body.
+#[must_use]
+pub fn may_send(method: &str, raw_path: &str) -> bool {
+    method == "POST" && (raw_path == "/" || raw_path.starts_with("/v2/email/outbound-"))
 }
 
 /// Matches the raw path, so that an encoded `/` inside a label (an ARN) does not split it.

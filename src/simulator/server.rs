@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -15,7 +15,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -24,10 +24,14 @@ use super::auth::Claim;
 use super::clock::Clock;
 use super::config::Config;
 use super::engine::{Answer, Cut, Engine, Request};
-use super::wire::{ApiError, Code, MAX_BODY_BYTES};
+use super::operation::may_send;
+use super::wire::{ApiError, Code, MAX_BODY_BYTES, MAX_SEND_BYTES};
 
 /// Connections at once; the next one waits in the system's queue.
 const MAX_CONNECTIONS: usize = 1024;
+/// Bodies of more than [`MAX_BODY_BYTES`] in memory at once; the next one waits. With what is decoded of them, at most
+/// about 800 MB.
+const MAX_LARGE_BODIES: usize = 8;
 /// The longest a client may take for its head. Longer than SDKs keep idle connections, so that none is cut in use.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// The longest a client may take for its body.
@@ -67,6 +71,7 @@ impl Simulator {
             engine,
             admin_routes: admin::router(admin.clone()),
             stop: stop.clone(),
+            large: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
         };
         let task = tokio::spawn(server.run(listener));
         Ok(Running {
@@ -119,6 +124,8 @@ struct Server {
     engine: Arc<Engine>,
     admin_routes: Router,
     stop: CancellationToken,
+    /// Room for large bodies.
+    large: Arc<Semaphore>,
 }
 
 impl Server {
@@ -178,10 +185,16 @@ impl Server {
             return answer.map_err(|never| match never {});
         }
         let (parts, body) = request.into_parts();
-        let Ok(body) = read(body).await else {
+        let limit = if may_send(parts.method.as_str(), parts.uri.path()) {
+            MAX_SEND_BYTES
+        } else {
+            MAX_BODY_BYTES
+        };
+        // Held until the answer is made, as the body is.
+        let Ok((body, _room)) = self.read(body, limit).await else {
             let error = ApiError::new(
                 Code::RequestEntityTooLarge,
-                format!("The body must arrive within {BODY_TIMEOUT:?} and have at most {MAX_BODY_BYTES} bytes."),
+                format!("The body must arrive within {BODY_TIMEOUT:?} and have at most {limit} bytes."),
             );
             return Ok(refusal(&error));
         };
@@ -198,12 +211,28 @@ impl Server {
         };
         self.engine.serve(request).await.map(response)
     }
+
+    /// Reads a body. One that is larger than what every operation may have, or does not say so, waits for room.
+    async fn read(&self, body: Incoming, limit: usize) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ()> {
+        let said = body.size_hint().exact();
+        let small = said.is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64);
+        if said.is_some_and(|bytes| bytes > limit as u64) {
+            return Err(());
+        }
+        let room = if small || limit <= MAX_BODY_BYTES {
+            None
+        } else {
+            // Closed only by dropping the semaphore, which outlives this.
+            Some(Arc::clone(&self.large).acquire_owned().await.map_err(|_| ())?)
+        };
+        match tokio::time::timeout(BODY_TIMEOUT, to_bytes(Body::new(body), limit)).await {
+            Ok(Ok(bytes)) => Ok((bytes, room)),
+            Ok(Err(_)) | Err(_) => Err(()),
+        }
+    }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     // Closed only by dropping the semaphore, which outlives this.
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     loop {
@@ -215,13 +244,6 @@ async fn accept(
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-    }
-}
-
-async fn read(body: Incoming) -> Result<axum::body::Bytes, ()> {
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(Body::new(body), MAX_BODY_BYTES)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) | Err(_) => Err(()),
     }
 }
 

@@ -2,22 +2,31 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The largest request body read; the largest document of the control plane is far below.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The largest body read of an operation that sends: a message of 40 MB in base64, and what is around it.
+pub const MAX_SEND_BYTES: usize = 60 * 1024 * 1024;
 
 /// Error names with the status SES answers them with (model, and the common errors of the Developer Guide).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
     /// Not allowed by IAM, or by the tenant's associations.
     AccessDenied,
+    /// Version 1: the account's own switch is off.
+    AccountSendingPaused,
+    /// AWS paused the account.
+    AccountSuspended,
     /// The name is taken.
     AlreadyExists,
     /// Validation.
     BadRequest,
+    /// Version 1: there is no such configuration set.
+    ConfigurationSetDoesNotExist,
+    /// Version 1: the configuration set's sending is off.
+    ConfigurationSetSendingPaused,
     /// The session's time is over.
     ExpiredToken,
     /// SES failed.
@@ -26,21 +35,31 @@ pub enum Code {
     InvalidClientTokenId,
     /// A listing's token of other filters, or no token at all.
     InvalidNextToken,
+    /// Version 1: validation.
+    InvalidParameterValue,
     /// The credential scope names another region or service.
     InvalidSignature,
     /// A resource quota is reached.
     LimitExceeded,
+    /// The identity's MAIL FROM domain is not verified.
+    MailFromDomainNotVerified,
+    /// The content, or an address that is not verified.
+    MessageRejected,
     /// The request carries no usable `Authorization`.
     MissingAuthenticationToken,
     /// The object does not exist.
     NotFound,
-    /// The body is larger than [`MAX_BODY_BYTES`].
+    /// The body is larger than the operation's limit.
     RequestEntityTooLarge,
+    /// Sending is off: the account's, the configuration set's or the tenant's.
+    SendingPaused,
     /// SES is not there for the moment.
     ServiceUnavailable,
     /// STS: the credential scope names another region or service.
     SignatureDoesNotMatch,
-    /// The rate of control calls is exceeded.
+    /// Version 1: a rate or a quota is exceeded.
+    Throttling,
+    /// The rate of control calls, or a limit on sending, is exceeded.
     TooManyRequests,
     /// No operation has this method and path.
     UnknownOperation,
@@ -56,19 +75,28 @@ impl Code {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDeniedException",
+            Self::AccountSendingPaused => "AccountSendingPausedException",
+            Self::AccountSuspended => "AccountSuspendedException",
             Self::AlreadyExists => "AlreadyExistsException",
             Self::BadRequest => "BadRequestException",
+            Self::ConfigurationSetDoesNotExist => "ConfigurationSetDoesNotExist",
+            Self::ConfigurationSetSendingPaused => "ConfigurationSetSendingPausedException",
             Self::ExpiredToken => "ExpiredTokenException",
             Self::InternalServiceError => "InternalServiceErrorException",
             Self::InvalidClientTokenId => "InvalidClientTokenId",
             Self::InvalidNextToken => "InvalidNextTokenException",
+            Self::InvalidParameterValue => "InvalidParameterValue",
             Self::InvalidSignature => "InvalidSignatureException",
             Self::LimitExceeded => "LimitExceededException",
+            Self::MailFromDomainNotVerified => "MailFromDomainNotVerifiedException",
+            Self::MessageRejected => "MessageRejected",
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::NotFound => "NotFoundException",
             Self::RequestEntityTooLarge => "RequestEntityTooLargeException",
+            Self::SendingPaused => "SendingPausedException",
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::SignatureDoesNotMatch => "SignatureDoesNotMatch",
+            Self::Throttling => "Throttling",
             Self::TooManyRequests => "TooManyRequestsException",
             Self::UnknownOperation => "UnknownOperationException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
@@ -76,14 +104,35 @@ impl Code {
         }
     }
 
+    /// The name in the query protocol, which writes most without their suffix.
+    #[must_use]
+    pub fn query_name(self) -> &'static str {
+        match self {
+            // Version 1 of SES has it in these (model).
+            Self::AccountSendingPaused | Self::ConfigurationSetSendingPaused | Self::MailFromDomainNotVerified => {
+                self.name()
+            }
+            _ => self.name().trim_end_matches("Exception"),
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::AlreadyExists
+            Self::AccountSendingPaused
+            | Self::AccountSuspended
+            | Self::AlreadyExists
             | Self::BadRequest
+            | Self::ConfigurationSetDoesNotExist
+            | Self::ConfigurationSetSendingPaused
             | Self::InvalidNextToken
+            | Self::InvalidParameterValue
             | Self::LimitExceeded
+            | Self::MailFromDomainNotVerified
+            | Self::MessageRejected
+            | Self::SendingPaused
+            | Self::Throttling
             | Self::ValidationError => 400,
             Self::AccessDenied
             | Self::ExpiredToken
@@ -148,7 +197,9 @@ impl ApiError {
         } else {
             "message"
         };
-        serde_json::json!({ member: self.message }).to_string().into_bytes()
+        // SES answers some refusals without any text, as `null`.
+        let message = (!self.message.is_empty()).then_some(&self.message);
+        serde_json::json!({ member: message }).to_string().into_bytes()
     }
 }
 
@@ -162,7 +213,7 @@ pub enum UnknownMembers {
 }
 
 /// Reads a JSON body; an empty one counts as `{}`, as restJson1 clients send it for operations without members.
-pub fn read_json<T: DeserializeOwned>(body: &[u8], unknown_members: UnknownMembers) -> Result<T, ApiError> {
+pub fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8], unknown_members: UnknownMembers) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let mut unknown = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
@@ -227,13 +278,28 @@ impl Pairs {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The values of a list in the query protocol, `<list>.member.1` and on, by their numbers.
+    #[must_use]
+    pub fn members(&self, list: &str) -> Vec<&str> {
+        let number = |key: &str| key.strip_prefix(list)?.strip_prefix(".member.")?.parse::<u32>().ok();
+        let mut found: Vec<(u32, &str)> = self
+            .0
+            .iter()
+            .filter_map(|(key, value)| Some((number(key)?, value.as_str())))
+            .collect();
+        found.sort_by_key(|(number, _)| *number);
+        found.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Every key, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
     /// The first key that is not among those the operation has.
     #[must_use]
     pub fn first_unknown(&self, known: &[&str]) -> Option<&str> {
-        self.0
-            .iter()
-            .map(|(key, _)| key.as_str())
-            .find(|key| !known.contains(key))
+        self.keys().find(|key| !known.contains(key))
     }
 }
 
@@ -264,7 +330,6 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use serde::Deserialize;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Admin, view};
+use super::{Admin, mail, view};
 use crate::simulator::faults::{Fault, FaultError};
 use crate::simulator::operation::Operation;
 use crate::simulator::state::shapes::{FindingStatus, Impact, SendingStatus};
@@ -23,8 +23,8 @@ use crate::simulator::wire::{ApiError, UnknownMembers};
 /// Where the admin API begins.
 pub(in crate::simulator) const PREFIX: &str = "/_admin/";
 
-/// Calls one answer has at most.
-const MAX_CALLS: usize = 10_000;
+/// Calls, or messages, one answer has at most.
+pub(super) const MAX_LISTED: usize = 10_000;
 
 pub(in crate::simulator) fn router(admin: Admin) -> Router {
     let routes = Router::new()
@@ -41,19 +41,21 @@ pub(in crate::simulator) fn router(admin: Admin) -> Router {
         .route("/sets/{name}/options", patch(patch_options))
         .route("/identities/{name}", put(put_identity))
         .route("/tenants/{name}/aws-status", put(put_aws_status))
-        .route("/recommendations", post(put_recommendation));
+        .route("/recommendations", post(put_recommendation))
+        .route("/received", get(mail::list).delete(mail::clear))
+        .route("/received/{seq}", get(mail::one));
     Router::new()
         .nest(PREFIX.trim_end_matches('/'), routes)
         .with_state(admin)
 }
 
 /// A refusal of the admin API.
-struct Refused {
+pub(super) struct Refused {
     status: StatusCode,
     message: String,
 }
 
-type Reply<T = Value> = Result<Json<T>, Refused>;
+pub(super) type Reply<T = Value> = Result<Json<T>, Refused>;
 
 impl Refused {
     fn bad_request(message: impl Display) -> Self {
@@ -63,7 +65,7 @@ impl Refused {
         }
     }
 
-    fn not_found(message: impl Into<String>) -> Self {
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
             message: message.into(),
@@ -94,7 +96,7 @@ impl From<FaultError> for Refused {
 }
 
 /// The answer of what has nothing to say.
-fn done() -> Json<Value> {
+pub(super) fn done() -> Json<Value> {
     Json(json!({}))
 }
 
@@ -109,14 +111,14 @@ async fn reset(State(admin): State<Admin>) -> Json<Value> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Window {
+pub(super) struct Window {
     #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
+    pub(super) after: u64,
+    pub(super) limit: Option<usize>,
 }
 
 async fn calls(State(admin): State<Admin>, Query(Window { after, limit }): Query<Window>) -> Json<Value> {
-    let calls = admin.calls_after(after, limit.unwrap_or(MAX_CALLS).min(MAX_CALLS));
+    let calls = admin.calls_after(after, limit.unwrap_or(MAX_LISTED).min(MAX_LISTED));
     Json(json!({"calls": calls, "last": admin.last_call()}))
 }
 

@@ -1,8 +1,10 @@
 //! What happens behind the API's back: faults, changes by somebody else, what AWS decides, and what was called.
 
 mod http;
+mod mail;
 mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::api::{self, Call};
@@ -10,6 +12,7 @@ use super::engine::Engine;
 use super::faults::{Fault, FaultError};
 use super::log::{CallRecord, Count};
 use super::operation::Operation;
+use super::received::ReceivedMessage;
 use super::state::shapes::SendingStatus;
 use super::state::{Account, Recommendation};
 use super::throttle::{Limit, Throttle};
@@ -33,7 +36,7 @@ impl Admin {
         visit(&mut self.engine.world().account)
     }
 
-    /// Starts anew with the account as it was configured. Calls, counts, faults and denials are forgotten.
+    /// Starts anew with the account as it was configured. Calls, messages, counts, faults and denials are forgotten.
     pub fn reset(&self) {
         let account = self.engine.config.account();
         let mut world = self.engine.world();
@@ -41,6 +44,7 @@ impl Admin {
         world.faults.clear();
         world.denied.clear();
         world.log.reset();
+        world.received.clear();
     }
 
     /// Arms a fault.
@@ -97,6 +101,49 @@ impl Admin {
         self.engine.world().log.reset();
     }
 
+    /// The messages that are kept, oldest first. Their contents are shared, not copied.
+    #[must_use]
+    pub fn received(&self) -> Vec<Arc<ReceivedMessage>> {
+        self.received_after(0, usize::MAX)
+    }
+
+    /// The messages that are kept after this sequence number, oldest first, at most `limit`.
+    #[must_use]
+    pub fn received_after(&self, seq: u64, limit: usize) -> Vec<Arc<ReceivedMessage>> {
+        self.engine.world().received.after(seq, limit)
+    }
+
+    /// The message of this sequence number, if it is still kept.
+    #[must_use]
+    pub fn received_message(&self, seq: u64) -> Option<Arc<ReceivedMessage>> {
+        self.engine.world().received.get(seq)
+    }
+
+    /// The sequence number of the last message; never goes back.
+    #[must_use]
+    pub fn last_received(&self) -> u64 {
+        self.engine.world().received.last_seq()
+    }
+
+    /// How many messages were taken since the start or the last [`Admin::clear_received`], kept or not.
+    #[must_use]
+    pub fn received_total(&self) -> u64 {
+        self.engine.world().received.total()
+    }
+
+    /// Their recipients by domain. Those of all domains after the first 10,000 are under [`OTHER_DOMAINS`].
+    ///
+    /// [`OTHER_DOMAINS`]: crate::simulator::OTHER_DOMAINS
+    #[must_use]
+    pub fn received_by_domain(&self) -> BTreeMap<String, u64> {
+        self.engine.world().received.by_domain().clone()
+    }
+
+    /// Forgets the messages and their counts. What was sent still counts for the account's limits.
+    pub fn clear_received(&self) {
+        self.engine.world().received.clear();
+    }
+
     /// The limit on control calls.
     #[must_use]
     pub fn limit(&self) -> Limit {
@@ -137,6 +184,11 @@ impl Admin {
         body: &[u8],
     ) -> Result<Vec<u8>, ApiError> {
         let unknown_members = UnknownMembers::Refused;
+        let now = self.engine.clock.now();
+        if operation.sends() {
+            let outgoing = api::outgoing(operation, body, unknown_members);
+            return self.engine.world().send(operation, outgoing, "", now);
+        }
         let call = Call {
             operation,
             labels,
@@ -144,7 +196,6 @@ impl Admin {
             body,
             unknown_members,
         };
-        let now = self.engine.clock.now();
         api::answer(&mut self.engine.world().account, &call, now)
     }
 

@@ -1,5 +1,6 @@
 //! `GetAccount` and the account's own settings.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -8,7 +9,7 @@ use crate::simulator::state::Account;
 use crate::simulator::state::shapes::{Reason, SendingOptions, Validation};
 use crate::simulator::wire::write_json;
 
-pub(super) fn get(account: &Account, call: &Call<'_>) -> Answer {
+pub(super) fn get(account: &Account, call: &Call<'_>, now: Timestamp) -> Answer {
     call.query(&[])?;
     let settings = &account.settings;
     let mut suppression = json!({"SuppressedReasons": settings.suppression.reasons});
@@ -22,7 +23,7 @@ pub(super) fn get(account: &Account, call: &Call<'_>) -> Answer {
         "SendQuota": {
             "Max24HourSend": settings.max_24_hour_send,
             "MaxSendRate": settings.max_send_rate,
-            "SentLast24Hours": settings.sent_last_24_hours,
+            "SentLast24Hours": account.usage.sent_last_24_hours(settings, now),
         },
         "SendingEnabled": settings.sending_enabled,
         "SuppressionAttributes": suppression,

@@ -1,12 +1,15 @@
 //! Operations on the wire: requests are read, the account does them, answers are written. One file a group.
 
 mod account;
+mod bulk;
 mod destinations;
 mod identities;
+mod outbound;
 mod reputation;
 mod sets;
 mod suppression;
 mod tags;
+mod templates;
 mod tenants;
 
 use std::collections::BTreeMap;
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Outgoing;
 use super::operation::Operation;
 use super::state::{Account, PageRequest};
 use super::wire::{ApiError, Code, Pairs, UnknownMembers, read_json, write_json};
@@ -60,7 +64,7 @@ impl Call<'_> {
         }
     }
 
-    /// What the call is about, for the call log: the name of a set, tenant or identity, or an ARN. Never an address
+    /// What the call is about, for the call log: the name of a set, tenant, identity or template, or an ARN. Never an address
     /// of a suppression list.
     pub(super) fn target(&self) -> String {
         #[derive(Default, Deserialize)]
@@ -70,6 +74,7 @@ impl Call<'_> {
             event_destination_name: Option<String>,
             tenant_name: Option<String>,
             email_identity: Option<String>,
+            template_name: Option<String>,
             resource_arn: Option<String>,
         }
         // A body that cannot be read is refused by the operation; here it only has no names.
@@ -92,6 +97,7 @@ impl Call<'_> {
                 .or(names.configuration_set_name)
                 .or(names.tenant_name)
                 .or(names.email_identity)
+                .or(names.template_name)
                 .or(names.resource_arn)
                 .or_else(|| {
                     self.query
@@ -104,11 +110,22 @@ impl Call<'_> {
     }
 }
 
+pub(super) use outbound::base64;
+
+/// Reads a REST operation that sends.
+pub(super) fn outgoing(operation: Operation, body: &[u8], unknown_members: UnknownMembers) -> Outgoing {
+    if operation == Operation::SendBulkEmail {
+        bulk::many(body, unknown_members)
+    } else {
+        outbound::one(body, unknown_members)
+    }
+}
+
 /// Does the call. Everything it changes is changed when this returns.
 pub(super) fn answer(account: &mut Account, call: &Call<'_>, now: Timestamp) -> Answer {
     use Operation as Op;
     match call.operation {
-        Op::GetAccount => account::get(account, call),
+        Op::GetAccount => account::get(account, call, now),
         Op::PutAccountSendingAttributes => account::put_sending(account, call),
         Op::PutAccountSuppressionAttributes => account::put_suppression(account, call),
 
@@ -160,15 +177,22 @@ pub(super) fn answer(account: &mut Account, call: &Call<'_>, now: Timestamp) -> 
         Op::PutEmailIdentityFeedbackAttributes => identities::put_feedback(account, call),
         Op::PutEmailIdentityMailFromAttributes => identities::put_mail_from(account, call),
 
+        Op::CreateEmailTemplate => templates::create(account, call),
+        Op::GetEmailTemplate => templates::get(account, call),
+        Op::DeleteEmailTemplate => templates::delete(account, call),
+
         Op::TagResource => tags::tag(account, call),
         Op::UntagResource => tags::untag(account, call),
         Op::ListTagsForResource => tags::list(account, call),
 
-        // STS speaks another protocol and is answered beside this; the router yields no unknown operation.
-        Op::AssumeRole | Op::GetCallerIdentity | Op::Unknown => Err(ApiError::new(
-            Code::UnknownOperation,
-            format!("{} is no REST operation.", call.operation.name()),
-        )),
+        // Answered beside this: STS and version 1 speak another protocol, and what sends is read once, before. The router
+        // yields no unknown operation.
+        Op::SendEmail | Op::SendBulkEmail | Op::SendRawEmail | Op::AssumeRole | Op::GetCallerIdentity | Op::Unknown => {
+            Err(ApiError::new(
+                Code::UnknownOperation,
+                format!("{} is not answered here.", call.operation.name()),
+            ))
+        }
     }
 }
 

@@ -25,11 +25,11 @@ pub struct AccountSettings {
     pub production_access: bool,
     /// What AWS thinks of the account.
     pub enforcement: Enforcement,
-    /// Recipients in any 24 hours.
+    /// Recipients in any 24 hours; below 0, no limit.
     pub max_24_hour_send: f64,
-    /// Recipients a second.
+    /// Recipients a second; below 0, no limit.
     pub max_send_rate: f64,
-    /// Recipients of the last 24 hours.
+    /// Recipients of the last 24 hours besides those sent to the simulator, which are added to it. Does not shrink by itself.
     pub sent_last_24_hours: f64,
     /// The account-wide switch.
     pub sending_enabled: bool,

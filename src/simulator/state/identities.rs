@@ -206,6 +206,16 @@ impl Account {
         Ok(())
     }
 
+    /// The identities an address falls under: itself, its domain, and the domains above that.
+    pub(super) fn identities_over<'a>(&'a self, address: &str) -> impl Iterator<Item = &'a Identity> + use<'a> {
+        let domain = address.rsplit_once('@').map_or(address, |(_, domain)| domain);
+        let parents = domain.match_indices('.').map(|(dot, _)| &domain[dot + 1..]);
+        let names = [address, domain].into_iter().chain(parents);
+        // At most as many as the name has dots: collected, so that the address need not outlive them.
+        let found: Vec<&Identity> = names.filter_map(|name| self.identities.get(name)).collect();
+        found.into_iter()
+    }
+
     /// Whether the domain, or one above it, is a verified identity.
     pub(super) fn covers_verified_domain(&self, domain: &str) -> bool {
         let domain = domain.to_ascii_lowercase();

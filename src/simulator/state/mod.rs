@@ -1,36 +1,49 @@
 //! The account as a pure state machine: no IO, no clock, no randomness. Times come in as arguments.
 
 mod account;
+mod address;
 mod associations;
 mod destinations;
 mod identities;
+mod message;
 mod names;
+mod outcome;
 mod paging;
+mod quota;
 mod reputation;
+mod sending;
 mod sets;
 pub mod shapes;
 mod suppression;
 mod tags;
+mod templates;
 mod tenants;
 
 use std::collections::BTreeMap;
 
 pub use account::{AccountSettings, AccountSuppression, Enforcement};
+pub(super) use address::domain;
+pub use address::{AddressError, Mailbox};
 pub use associations::Associations;
 pub use destinations::{
     CloudWatchDestination, CloudWatchDimension, EventBridgeDestination, EventDestination, FirehoseDestination,
     PinpointDestination, SnsDestination,
 };
 pub use identities::{Identity, IdentityFilter, MailFrom};
+pub use message::{Attachment, Content, Destination, MAX_RECIPIENTS, MessageHeader, MessageTag, Parts};
 pub use names::{Owner, Resource};
+pub use outcome::Outcome;
 pub use paging::{Page, PageRequest};
+pub use quota::{Exceeded, Usage};
 pub use reputation::{
     EntityFilter, Recommendation, RecommendationFilter, ReputationEntity, ReputationPolicy, StatusRecord,
 };
+pub use sending::{Accepted, SendError, Submission, Submitted, TemplateSource, Templated};
 pub use sets::{ConfigurationSet, OptionBlock, SetOptions};
 pub(super) use suppression::parse_reason;
 pub use suppression::{SuppressedAddress, SuppressionFilter, SuppressionList};
 pub use tags::Tags;
+pub use templates::{EmailTemplate, TemplateContent};
 pub use tenants::{Tenant, TenantFilter};
 
 /// One SES account in one region.
@@ -49,6 +62,10 @@ pub struct Account {
     pub tenants: BTreeMap<String, Tenant>,
     /// Identities by name.
     pub identities: BTreeMap<String, Identity>,
+    /// Templates by name.
+    pub templates: BTreeMap<String, EmailTemplate>,
+    /// What was sent, as far as the limits depend on it.
+    pub usage: Usage,
     /// Which resource belongs to which tenant.
     pub associations: Associations,
     /// The account's own suppression list.
@@ -69,6 +86,8 @@ impl Account {
             sets: BTreeMap::new(),
             tenants: BTreeMap::new(),
             identities: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            usage: Usage::default(),
             associations: Associations::default(),
             suppressed: SuppressionList::default(),
             recommendations: Vec::new(),

@@ -154,6 +154,14 @@ words! {
     }
 }
 
+impl MxFailure {
+    /// Whether mail is refused then.
+    #[must_use]
+    pub const fn rejects(self) -> bool {
+        matches!(self, Self::RejectMessage)
+    }
+}
+
 /// `SendingOptions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

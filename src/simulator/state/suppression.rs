@@ -1,6 +1,6 @@
 //! Suppression lists: the account's and each tenant's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -25,29 +25,61 @@ pub struct SuppressedAddress {
 
 /// Addresses, domain in lower case and local part as given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SuppressionList(BTreeMap<String, SuppressedAddress>);
+pub struct SuppressionList {
+    entries: BTreeMap<String, SuppressedAddress>,
+    /// Addresses as kept by what they are in lower case: sending knows no case.
+    by_folded: BTreeMap<String, BTreeSet<String>>,
+}
 
 impl SuppressionList {
     /// The entries in order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &SuppressedAddress)> {
-        self.0.iter().map(|(address, entry)| (address.as_str(), entry))
+        self.entries.iter().map(|(address, entry)| (address.as_str(), entry))
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     /// Puts an entry in place of any other of this address.
     pub fn insert(&mut self, address: &str, entry: SuppressedAddress) {
-        self.0.insert(canonical(address), entry);
+        let address = canonical(address);
+        self.by_folded
+            .entry(address.to_ascii_lowercase())
+            .or_default()
+            .insert(address.clone());
+        self.entries.insert(address, entry);
+    }
+
+    /// Why mail to the address is suppressed, of the reasons that count; case does not matter here.
+    #[must_use]
+    pub fn reason(&self, address: &str, counting: &[Reason]) -> Option<Reason> {
+        self.by_folded
+            .get(&address.to_ascii_lowercase())?
+            .iter()
+            .filter_map(|kept| self.entries.get(kept))
+            .map(|entry| entry.reason)
+            .find(|reason| counting.contains(reason))
+    }
+
+    fn remove(&mut self, address: &str) -> bool {
+        let address = canonical(address);
+        let folded = address.to_ascii_lowercase();
+        if let Some(kept) = self.by_folded.get_mut(&folded) {
+            kept.remove(&address);
+            if kept.is_empty() {
+                self.by_folded.remove(&folded);
+            }
+        }
+        self.entries.remove(&address).is_some()
     }
 }
 
@@ -100,7 +132,7 @@ impl Account {
     /// `GetSuppressedDestination`: the address as kept, and its entry.
     pub fn suppressed(&self, tenant: Option<&str>, address: &str) -> Result<(&str, &SuppressedAddress), ApiError> {
         self.list(tenant)?
-            .0
+            .entries
             .get_key_value(&canonical(address))
             .map(|(address, entry)| (address.as_str(), entry))
             .ok_or_else(|| no_entry(tenant, address))
@@ -108,8 +140,11 @@ impl Account {
 
     /// `DeleteSuppressedDestination`; an address that is not there is an error.
     pub fn delete_suppressed(&mut self, tenant: Option<&str>, address: &str) -> Result<(), ApiError> {
-        let removed = self.list_mut(tenant)?.0.remove(&canonical(address));
-        removed.map(|_| ()).ok_or_else(|| no_entry(tenant, address))
+        if self.list_mut(tenant)?.remove(address) {
+            Ok(())
+        } else {
+            Err(no_entry(tenant, address))
+        }
     }
 
     /// `ListSuppressedDestinations`.

@@ -1,4 +1,4 @@
-//! Tags of configuration sets, tenants and identities.
+//! Tags of configuration sets, tenants, identities and templates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,7 +107,7 @@ impl Account {
                 .get_mut(name)
                 .filter(|tenant| tenant.id == id)
                 .map(|tenant| &mut tenant.tags),
-            Resource::Template(_) => None,
+            Resource::Template(name) => self.templates.get_mut(name).map(|template| &mut template.tags),
         }
         .ok_or_else(missing)
     }

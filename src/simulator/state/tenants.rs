@@ -222,7 +222,7 @@ impl Account {
         let exists = match self.owner.parse(arn)? {
             Resource::ConfigurationSet(name) => self.sets.contains_key(name),
             Resource::Identity(name) => self.identities.contains_key(name),
-            Resource::Template(_) => false,
+            Resource::Template(name) => self.templates.contains_key(name),
             Resource::Tenant { .. } => {
                 return Err(ApiError::bad_request(format!(
                     "{arn} is a tenant, which no tenant can have."
