@@ -25,7 +25,7 @@ use super::{
 use crate::{
     api::{Address, Mode},
     policy::{
-        ceiling::{CeilingName, Ceilings, Hindrance, Mailed, Ticket},
+        ceiling::{CeilingName, Ceilings, Hindrance, Mailed, Moment, NamespaceLimits, Ticket},
         config::ConfigPolicy,
         gate::{Decision, Fate, Gate, Message, Reason, Refusal, Rule, is_simulator},
         suppressions::HashKey,
@@ -71,6 +71,17 @@ impl Receipt {
 struct Counted {
     ceilings: Ceilings,
     past: Option<Past>,
+}
+
+impl Counted {
+    /// Keeps other limits from now on. Where that cannot be written, what was kept is read again before anything is sent.
+    fn set_limits(&mut self, limits: &NamespaceLimits, now: Moment) {
+        self.ceilings = std::mem::take(&mut self.ceilings).under(limits, now);
+        if let Some(Err(error)) = self.past.as_mut().map(|past| past.renew(&self.ceilings)) {
+            warn!(%error, "what the ceilings let through cannot be written: nothing is sent");
+            self.past = None;
+        }
+    }
 }
 
 /// The desk. One thread works at it.
@@ -128,11 +139,8 @@ impl Desk {
 
     /// Other rules from now on; what is under way goes on by those that it was decided by.
     pub fn set_rules(&self, rules: Rules) {
-        let now = self.pulse.moment();
         if let Some(limits) = rules.limits() {
-            let mut counted = self.counted.borrow_mut();
-            let ceilings = std::mem::take(&mut counted.ceilings);
-            counted.ceilings = ceilings.under(&limits, now);
+            self.counted.borrow_mut().set_limits(&limits, self.pulse.moment());
         }
         *self.rules.borrow_mut() = Rc::new(rules);
         self.changed.notify_waiters();
@@ -146,11 +154,13 @@ impl Desk {
         }
         match Past::open(&self.state, self.pulse.moment()) {
             Ok((past, ceilings)) => {
-                counted.past = Some(past);
-                counted.ceilings = match self.rules().limits() {
-                    Some(limits) => ceilings.under(&limits, self.pulse.moment()),
-                    None => ceilings,
+                *counted = Counted {
+                    ceilings,
+                    past: Some(past),
                 };
+                if let Some(limits) = self.rules().limits() {
+                    counted.set_limits(&limits, self.pulse.moment());
+                }
             }
             Err(error) => {
                 // Said once a while, not several times a second.

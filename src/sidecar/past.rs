@@ -108,13 +108,23 @@ impl Past {
         Ok((past, ceilings))
     }
 
-    /// Notes what happened. Returns once the kernel has it.
+    /// A new snapshot, of ceilings under other limits: only onto those can a journal be replayed.
+    ///
+    /// # Errors
+    /// When it cannot be written: what was kept before stays whole.
+    pub fn renew(&mut self, ceilings: &Ceilings) -> io::Result<()> {
+        *self = Self::begin(&self.folder, self.number + 1, ceilings)?;
+        Ok(())
+    }
+
+    /// Notes what happened, which the ceilings have counted already. Returns once the kernel has it.
     ///
     /// # Errors
     /// When it cannot be written: then nothing may be sent.
     pub fn note(&mut self, event: &Event, ceilings: &Ceilings) -> io::Result<()> {
         if self.written > JOURNAL_MAX {
-            *self = Self::begin(&self.folder, self.number + 1, ceilings)?;
+            // The ceilings have it already.
+            return self.renew(ceilings);
         }
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
@@ -180,8 +190,10 @@ mod tests {
     }
 
     fn open(folder: &Path) -> (Past, Ceilings) {
-        let (past, ceilings) = Past::open(folder, at(10)).unwrap();
-        (past, ceilings.under(&limits(), at(10)))
+        let (mut past, ceilings) = Past::open(folder, at(10)).unwrap();
+        let ceilings = ceilings.under(&limits(), at(10));
+        past.renew(&ceilings).unwrap();
+        (past, ceilings)
     }
 
     #[test]
@@ -239,7 +251,7 @@ mod tests {
         past.note(&Event::Taken(ticket), &ceilings).unwrap();
         past.written = JOURNAL_MAX + 1;
         past.note(&Event::Accepted(vec![7]), &ceilings).unwrap();
-        assert_eq!(past.number, 2);
+        assert_eq!(past.number, 3);
         let (_, ceilings) = open(folder.path());
         assert_eq!(ceilings.usage(at(10)).map(|(_, _, used)| used).collect::<Vec<_>>(), [1]);
     }

@@ -166,10 +166,11 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), S
         serve(http_listener, Audience::Application).map_err(failed("SES's API", args.http))?,
         serve(status_listener, Audience::Cluster).map_err(failed("status", args.status))?,
     ];
+    let smtp_address = smtp_listener.local_addr().map_err(failed("SMTP", args.smtp))?;
     let smtp = async { drop(smtp_listener) };
     let [application, cluster] = &servers;
     info!(
-        smtp = %smtp.address, http = %application.address, status = %cluster.address,
+        smtp = %smtp_address, http = %application.address, status = %cluster.address,
         "listens"
     );
     shutdown.await;

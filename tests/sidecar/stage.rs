@@ -10,11 +10,11 @@ use std::{
 
 use mail_policy_operator::{
     policy::suppressions::{HashKey, Subject},
-    simulator::{Config, Limit, Running, Simulator},
+    simulator::{Config, Limit, Operation, Running, Simulator, state::AccountSettings},
 };
 use serde_json::Value;
 
-use crate::support::{Process, eventually, process_folder::Folder};
+use crate::support::{Folder, Process, eventually};
 
 /// How long anything may take here.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -67,10 +67,18 @@ impl Stage {
         let config = Config {
             limit: Limit::None,
             identities: vec![("example.com".to_owned(), true)],
+            settings: AccountSettings {
+                max_24_hour_send: 1_000_000.0,
+                max_send_rate: 100_000.0,
+                ..AccountSettings::production()
+            },
             ..Config::default()
         };
         let ses = Simulator::start(config).await.unwrap();
-        ses.admin().put_set("shop-mail").unwrap();
+        let set = br#"{"ConfigurationSetName": "shop-mail"}"#;
+        ses.admin()
+            .perform(Operation::CreateConfigurationSet, vec![], "", set)
+            .unwrap();
         let stage = Self {
             ses,
             folder: Folder::create().unwrap(),
@@ -107,24 +115,36 @@ impl Stage {
 
     /// Publishes a configuration.
     pub fn configure(&mut self, changes: &[(&str, &str)]) {
-        let text = changes.iter().fold(CONFIG.replace("ENDPOINT", &self.ses.endpoint()), |text, (old, new)| {
-            assert!(text.contains(old), "the configuration has no {old}");
-            text.replace(old, new)
-        });
+        let text = changes
+            .iter()
+            .fold(CONFIG.replace("ENDPOINT", &self.ses.endpoint()), |text, (old, new)| {
+                assert!(text.contains(old), "the configuration has no {old}");
+                text.replace(old, new)
+            });
         self.publish("config", &[("sidecar.yaml", text.as_bytes())]);
     }
 
     /// Publishes suppressions, as revision r1.
     pub fn suppress(&mut self, subjects: &[Subject]) {
         let key = HashKey::for_namespace(b"master", "shop");
-        let lines: Vec<String> = subjects.iter().map(|subject| format!("{} Bounce\n", key.hash(subject))).collect();
+        let lines: Vec<String> = subjects
+            .iter()
+            .map(|subject| format!("{} Bounce\n", key.hash(subject)))
+            .collect();
         let hashes = lines.concat();
-        let files = [("key", key.as_bytes()), ("revision", b"r1".as_slice()), ("hashes", hashes.as_bytes())];
+        let files = [
+            ("key", key.as_bytes()),
+            ("revision", b"r1".as_slice()),
+            ("hashes", hashes.as_bytes()),
+        ];
         self.publish("suppressions", &files);
     }
 
     pub fn hand_out_credentials(&mut self) {
-        self.publish("credentials", &[("accessKeyId", b"simulator"), ("secretAccessKey", b"secret")]);
+        self.publish(
+            "credentials",
+            &[("accessKeyId", b"simulator"), ("secretAccessKey", b"secret")],
+        );
     }
 
     /// Writes a version of a folder as kubelet does: files behind one symlink, which is swapped.
@@ -153,9 +173,16 @@ impl Stage {
         self.starts += 1;
         let name = format!("sidecar-{}", self.starts);
         let path = |name: &str| self.path(name).display().to_string();
-        let mut arguments: Vec<String> = ["--smtp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--status", "127.0.0.1:0"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut arguments: Vec<String> = [
+            "--smtp",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--status",
+            "127.0.0.1:0",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         for folder in ["config", "suppressions", "credentials", "state"] {
             arguments.extend([format!("--{folder}"), path(folder)]);
         }
@@ -196,6 +223,13 @@ impl Stage {
     /// What the sidecar logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.process.as_ref().unwrap().log()).unwrap()
+    }
+
+    /// Everyone whom SES was ever asked to mail, in order.
+    pub fn mailed(&self) -> Vec<String> {
+        let messages = self.ses.admin().received();
+        let recipients = messages.iter().flat_map(|message| message.recipients.iter());
+        recipients.map(|recipient| recipient.address.clone()).collect()
     }
 
     /// Waits for a condition.

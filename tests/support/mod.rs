@@ -17,6 +17,6 @@ mod wait;
 
 pub use controlplane::{CONTROLLERS, ControlPlane, Options};
 pub use error::{Error, Result};
-pub use process::Process;
+pub use process::{Folder, Process};
 pub use programs::Programs;
 pub use wait::eventually;

@@ -177,6 +177,7 @@ pub fn status(desk: &Desk) -> Answer {
             "maySend": sends,
             "mode": mode,
             "why": why,
+            "underWay": desk.under_way(),
             "isAllotted": rules.is_allotted(now),
             "readAt": rules.read_at(),
             "suppressions": gate.config().suppressions.revision,

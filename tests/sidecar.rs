@@ -1,0 +1,12 @@
+//! The sidecar as it runs in a pod, against a simulator of SES and clients that we did not write.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "sidecar/faults.rs"]
+mod faults;
+#[path = "sidecar/http.rs"]
+mod http;
+#[path = "sidecar/mounts.rs"]
+mod mounts;
+#[path = "sidecar/stage.rs"]
+mod stage;
+mod support;
