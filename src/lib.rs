@@ -8,4 +8,5 @@ pub mod controller;
 pub mod metrics;
 pub mod policy;
 pub mod ses;
+pub mod sidecar;
 pub mod simulator;

@@ -1,0 +1,3 @@
+//! What stands beside an application and judges every message before it is sent.
+
+pub mod smtp;
