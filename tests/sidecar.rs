@@ -7,6 +7,8 @@ mod faults;
 mod http;
 #[path = "sidecar/mounts.rs"]
 mod mounts;
+#[path = "sidecar/smtp.rs"]
+mod smtp;
 #[path = "sidecar/stage.rs"]
 mod stage;
 mod support;

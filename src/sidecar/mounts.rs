@@ -179,7 +179,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let mut watched = Watched::new(folder, &["a"]);
-        let mut look = |watched: &mut Watched| watched.if_changed(|| fs::read_to_string(folder.join("a")).ok());
+        let look = |watched: &mut Watched| watched.if_changed(|| fs::read_to_string(folder.join("a")).ok());
         assert_eq!(look(&mut watched), Some(None), "the first look is one");
         assert_eq!(look(&mut watched), None);
         publish(folder, "..1", &[("a", "x")]);

@@ -105,9 +105,6 @@ pub enum StartError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The certificate for STARTTLS cannot be made.
-    #[error("no certificate for STARTTLS can be made: {0}")]
-    Certificate(String),
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
@@ -123,7 +120,16 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
 /// # Errors
 /// [`StartError`] where it cannot start. A mail problem is none: then it runs and refuses mail.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-    let smtp_listener = listen("SMTP", args.smtp).await?;
+    // Without a certificate there is no STARTTLS: few clients insist on it, and the way is loopback.
+    let tls = smtp::self_signed()
+        .inspect_err(|error| warn!(%error, "STARTTLS is not offered"))
+        .ok();
+    let limits = smtp::Limits {
+        grace: Duration::from_secs(args.grace_seconds),
+        ..smtp::Limits::default()
+    };
+    let bound = smtp::Server::bind(args.smtp, limits, tls).await;
+    let smtp_server = bound.map_err(failed("SMTP", args.smtp))?;
     let http_listener = listen("SES's API", args.http).await?;
     let status_listener = listen("metrics and status", args.status).await?;
     let credentials = match &args.credentials {
@@ -161,13 +167,13 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), S
     let stop = CancellationToken::new();
     let limits = http::Limits::default();
     let serve = |listener, audience| http::serve(listener, audience, Rc::clone(&desk), limits, stop.clone());
-    let failed = |what, address| move |error| StartError::Listen { what, address, error };
     let servers = [
         serve(http_listener, Audience::Application).map_err(failed("SES's API", args.http))?,
         serve(status_listener, Audience::Cluster).map_err(failed("status", args.status))?,
     ];
-    let smtp_address = smtp_listener.local_addr().map_err(failed("SMTP", args.smtp))?;
-    let smtp = async { drop(smtp_listener) };
+    let smtp_address = smtp_server.address().map_err(failed("SMTP", args.smtp))?;
+    let submitter = Rc::new(Submitter::new(Rc::clone(&desk), args.invalid_line_endings));
+    let smtp = tokio::task::spawn_local(smtp_server.serve(submitter, stop.clone()));
     let [application, cluster] = &servers;
     info!(
         smtp = %smtp_address, http = %application.address, status = %cluster.address,
@@ -182,7 +188,9 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), S
     desk.end();
     stop.cancel();
     let all = async {
-        smtp.await;
+        if let Err(error) = smtp.await {
+            warn!(%error, "the SMTP listener ended badly");
+        }
         for server in servers {
             server.ended().await;
         }
@@ -198,6 +206,9 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), S
 }
 
 async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |error| StartError::Listen { what, address, error };
-    TcpListener::bind(address).await.map_err(failed)
+    TcpListener::bind(address).await.map_err(failed(what, address))
+}
+
+fn failed(what: &'static str, address: SocketAddr) -> impl FnOnce(std::io::Error) -> StartError {
+    move |error| StartError::Listen { what, address, error }
 }

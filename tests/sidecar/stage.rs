@@ -95,18 +95,18 @@ impl Stage {
 
     /// A sidecar in force with these texts of [`CONFIG`] replaced.
     pub async fn set(changes: &[(&str, &str)]) -> (Self, Addresses) {
+        Self::set_with(changes, &[]).await
+    }
+
+    /// As [`Self::set`], with flags beside the sidecar's own.
+    pub async fn set_with(changes: &[(&str, &str)], flags: &[&str]) -> (Self, Addresses) {
         let mut stage = Self::without_sidecar().await;
+        stage.more = flags.iter().map(|&flag| flag.to_owned()).collect();
         stage.hand_out_credentials();
         stage.suppress(&[]);
         stage.configure(changes);
         let addresses = stage.start().await;
         (stage, addresses)
-    }
-
-    /// Flags that the sidecar gets beside its own.
-    pub fn with_flags(mut self, flags: &[&str]) -> Self {
-        self.more = flags.iter().map(|&flag| flag.to_owned()).collect();
-        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -40,11 +40,9 @@ pub struct Common {
     reply_to_addresses: Option<Value>,
     /// Where SES forwards bounces to.
     feedback_forwarding_email_address: Option<Value>,
-    /// Ours is set in its place.
-    #[expect(dead_code, reason = "the policy's is set in its place")]
+    /// The policy's is set in its place.
     configuration_set_name: Option<String>,
-    /// Ours is set in its place.
-    #[expect(dead_code, reason = "the policy's is set in its place")]
+    /// The policy's is set in its place.
     tenant_name: Option<String>,
     from_email_address_identity_arn: Option<Value>,
     feedback_forwarding_email_address_identity_arn: Option<Value>,

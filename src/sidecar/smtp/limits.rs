@@ -48,6 +48,8 @@ pub struct Limits {
     pub write: Duration,
     /// The longest a TLS handshake may take. 30 s.
     pub handshake: Duration,
+    /// How long a connection that has had its last reply may stay. 2 s: it must read that reply and no more.
+    pub linger: Duration,
     /// How long a stop waits for what has begun. 20 s: within the 30 s that Kubernetes leaves a pod by default.
     pub grace: Duration,
 }
@@ -69,6 +71,7 @@ impl Default for Limits {
             progress: 1024,
             write: Duration::from_mins(1),
             handshake: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
             grace: Duration::from_secs(20),
         }
     }
