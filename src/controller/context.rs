@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     accounts::Accounts,
+    allotment::Ledgers,
     ceilings::Ceilings,
     events::Events,
     feed::Queues,
@@ -18,6 +19,7 @@ use super::{
     list_memory::ListMemory,
     programmed::{Left, Programmed, Registry},
     publish::Publisher,
+    sidecars::Asker,
     skew::ClockTrust,
     world::{Key, World},
 };
@@ -57,6 +59,12 @@ pub struct Context {
     pub written_suppressions: Latest<MailSuppression>,
     /// Between two listings of an account.
     pub list_every: Duration,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// Who holds what of ceilings, by namespace.
+    pub ledgers: Ledgers,
+    /// Asks sidecars.
+    pub asker: Asker,
     /// Everything that may write: the lease is given up once all of it has ended.
     pub tasks: TaskTracker,
     /// What is known of suppressions' entries on SES's lists besides what is recorded.
@@ -96,7 +104,7 @@ impl Context {
         world: World,
         publisher: Publisher,
         metrics: Arc<Metrics>,
-        instance: &str,
+        (namespace, instance): (&str, &str),
         list_every: Duration,
         tasks: TaskTracker,
     ) -> Self {
@@ -114,6 +122,9 @@ impl Context {
             written_accounts: Latest::default(),
             written_suppressions: Latest::default(),
             list_every,
+            namespace: namespace.to_owned(),
+            ledgers: Ledgers::default(),
+            asker: Asker::default(),
             tasks,
             programmed: Registry::default(),
             doubted: Doubts::default(),

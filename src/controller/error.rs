@@ -5,7 +5,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{
-    policy::config::ConfigError,
+    policy::{
+        allotment::{LedgerError, WireError},
+        config::ConfigError,
+    },
     ses::{
         apply::ApplyError,
         error::{Retry, SesError},
@@ -52,6 +55,12 @@ pub enum Error {
     /// The sidecar's configuration cannot be written.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The ledger of the namespace's ceilings cannot be read or stored.
+    #[error("ConfigMap mail-ledger-<namespace> in the operator's namespace: {0}; nobody is given more of the ceilings")]
+    Ledger(#[from] LedgerError),
+    /// An allotment cannot be written.
+    #[error("an allotment: {0}")]
+    Allotment(#[from] WireError),
     /// A reconciliation broke off: a mistake in the operator.
     #[error("a reconciliation broke off: {0}; report it with the log")]
     Ended(tokio::task::JoinError),
@@ -71,6 +80,8 @@ impl Error {
             Self::RecordFull => "RecordFull",
             Self::OthersUnreadable => "OthersUnreadable",
             Self::Config(_) => "ConfigUnpublishable",
+            Self::Ledger(_) => "LedgerUnusable",
+            Self::Allotment(_) => "AllotmentUnwritable",
             Self::Ended(_) => "BrokenOff",
         }
     }
@@ -82,6 +93,7 @@ impl Error {
             Self::Kube(_) | Self::Ended(_) => Retry::Backoff,
             Self::Ses(error) => error.retry(),
             Self::Apply(error) => error.retry(),
+            Self::Ledger(_) | Self::Allotment(_) => Retry::Backoff,
             Self::Config(_) | Self::RecordUnreadable | Self::RecordFull | Self::OthersUnreadable => Retry::UserMustMend,
         }
     }

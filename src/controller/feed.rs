@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Resource,
     runtime::{WatchStreamExt, reflector::store::Writer, watcher},
@@ -45,6 +45,8 @@ pub struct Queues {
     pub windows: KeyQueue<Key>,
     /// Suppressions.
     pub suppressions: KeyQueue<Key>,
+    /// Namespaces, by name, whose pods share ceilings.
+    pub allotments: KeyQueue<Key>,
 }
 
 /// Objects of one page of a first list. A page is held as text and as objects at once, of every kind at the same time, and
@@ -349,6 +351,7 @@ pub(super) fn namespace_concerns(context: &Context, key: &Key) {
     if context.world.namespaces.get(key).is_none() {
         context.publisher.forget(&key.name);
         context.ceilings.forget(&key.name);
+        context.ledgers.forget(&key.name);
     }
     concern_namespace(context, &key.name);
     context
@@ -359,7 +362,25 @@ pub(super) fn namespace_concerns(context: &Context, key: &Key) {
         .for_each(|guardrail| context.queues.guardrails.push(guardrail));
 }
 
+/// What pods mount, and what of it is theirs.
+fn concern_pods(context: &Context, namespace: &str) {
+    if !context.world.pods.names(namespace).is_empty() {
+        context.queues.allotments.push(Key {
+            namespace: String::new(),
+            name: namespace.to_owned(),
+        });
+    }
+}
+
+pub(super) fn pod_concerns(context: &Context, key: &Key) {
+    context.queues.allotments.push(Key {
+        namespace: String::new(),
+        name: key.namespace.clone(),
+    });
+}
+
 pub(super) fn managed_concerns(context: &Context, key: &Key) {
+    concern_pods(context, &key.namespace);
     if context.publisher.is_own(key, shown(context, key)) {
         return;
     }
@@ -379,6 +400,12 @@ pub(super) fn trim<K: Resource>(object: &mut K) {
     if let Some(annotations) = &mut object.meta_mut().annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
+}
+
+/// As [`trim`], for pods, of which only what [`SidecarPod`](super::sidecars::SidecarPod) keeps matters.
+pub(super) fn trim_to_sidecar(pod: &mut Pod) {
+    trim(pod);
+    pod.spec = None;
 }
 
 /// As [`trim`], for objects of which only the labels matter, and that they go.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+pub mod allotment;
 mod batch;
 pub mod ceilings;
 pub mod context;
@@ -34,6 +35,7 @@ mod records;
 pub mod run;
 pub mod seals;
 pub mod server;
+pub mod sidecars;
 pub mod skew;
 pub mod status;
 mod status_write;

@@ -1,6 +1,6 @@
 //! The objects that the operator keeps in namespaces, and the digest by which it knows them again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use data_encoding::HEXLOWER;
 use k8s_openapi::{
@@ -219,6 +219,12 @@ impl ContentDigest {
         let mut digest = [0; 16];
         digest.copy_from_slice(&hasher.finalize()[..16]);
         Self(digest)
+    }
+}
+
+impl fmt::Display for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt::Debug, net::SocketAddr, sync::Arc, time::Duration};
 use futures::{FutureExt, future::BoxFuture};
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{ConfigMap, Secret},
+    api::core::v1::{ConfigMap, Pod, Secret},
 };
 use kube::{
     Api, Client, Resource,
@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{
-    account, ceilings,
+    account, allotment, ceilings,
     context::Context,
     drift, engine,
     feed::{self, Feed},
@@ -33,6 +33,7 @@ use super::{
     policy,
     publish::Publisher,
     server::{Readiness, router},
+    sidecars::{self, SidecarPod},
     skew, suppression, window,
     world::{Index, Key, Shelf, World},
 };
@@ -165,7 +166,7 @@ async fn work(
         world,
         Publisher::new(key),
         metrics,
-        &args.instance,
+        (&args.namespace, &args.instance),
         args.list_every,
         tracker.clone(),
     ));
@@ -283,6 +284,25 @@ impl Feeds {
         Shelf::new(store)
     }
 
+    /// An index of the pods with a sidecar, and its watch.
+    fn pods(&mut self) -> Index<SidecarPod> {
+        self.tasks.push(Box::new(|context: &Arc<Context>| {
+            let feed = Feed::<Pod, SidecarPod> {
+                kind: "Pod",
+                api: Api::all(context.client.clone()),
+                config: watcher::Config::default().page_size(feed::PAGE).labels(sidecars::LABEL),
+                trim: feed::trim_to_sidecar,
+                writer: None,
+                index: |world| &world.pods,
+                known: SidecarPod::of,
+                shown: |_, _| {},
+                concerns: feed::pod_concerns,
+            };
+            task("Pod", feed.run(Arc::clone(context)))
+        }));
+        Index::default()
+    }
+
     /// An index of the objects of one name, of which little is kept, and its watch.
     fn index<K>(
         &mut self,
@@ -388,6 +408,7 @@ impl Feeds {
                 |w| &w.suppression_lists,
                 feed::list_concerns,
             ),
+            pods: self.pods(),
         }
     }
 
@@ -397,7 +418,7 @@ impl Feeds {
 }
 
 /// When each kind is listed whole.
-fn listed(world: &World) -> [(&'static str, BoxFuture<'_, ()>); 10] {
+fn listed(world: &World) -> [(&'static str, BoxFuture<'_, ()>); 11] {
     [
         ("Namespaces", world.namespaces.index().listed().boxed()),
         ("SendingAccounts", world.accounts.index().listed().boxed()),
@@ -408,6 +429,7 @@ fn listed(world: &World) -> [(&'static str, BoxFuture<'_, ()>); 10] {
         ("ConfigMaps mail-sidecar", world.sidecar_configs.listed().boxed()),
         ("ConfigMaps mail-env", world.env_configs.listed().boxed()),
         ("Secrets mail-suppressions", world.suppression_hashes.listed().boxed()),
+        ("Pods with a sidecar", world.pods.listed().boxed()),
         (
             "Secrets mail-suppression-list",
             world.suppression_lists.listed().boxed(),
@@ -450,6 +472,13 @@ fn controllers(context: &Arc<Context>) -> Vec<Task> {
             &world.namespaces,
             |c| c.queues.namespaces.clone(),
             namespace::reconcile,
+        ),
+        controller(
+            "Allotment",
+            context,
+            &world.namespaces,
+            |c| c.queues.allotments.clone(),
+            allotment::reconcile,
         ),
         controller(
             "MailPolicy",

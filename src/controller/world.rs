@@ -14,7 +14,7 @@ use kube::{
 };
 use tokio::sync::watch;
 
-use super::objects::Kept;
+use super::{objects::Kept, sidecars::SidecarPod};
 use crate::{
     api::{
         MailGuardrail, MailPolicy, MailPolicySpec, MailSuppression, MailWindow, Parsed, SendingAccount,
@@ -102,6 +102,18 @@ impl<V: Clone + PartialEq> Index<V> {
             .take_while(|(key, _)| key.namespace == namespace)
             .map(|(key, _)| key.name.clone())
             .collect()
+    }
+
+    /// What is known of a namespace's objects, in the order of their names.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Vec<(Key, V)> {
+        let first = Key {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let objects = self.read();
+        let there = objects.range(first..).take_while(|(key, _)| key.namespace == namespace);
+        there.map(|(key, known)| (key.clone(), known.clone())).collect()
     }
 
     /// All keys.
@@ -236,6 +248,8 @@ pub struct World {
     pub suppression_hashes: Index<Kept>,
     /// Secrets `mail-suppression-list`.
     pub suppression_lists: Index<Kept>,
+    /// Pods with a sidecar.
+    pub pods: Index<SidecarPod>,
 }
 
 /// What decides over one namespace, at one moment.

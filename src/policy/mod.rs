@@ -4,6 +4,7 @@
 //! ∧ clock`. Every field has an order from most restrictive to most permissive; the effective value is the meet, and it
 //! carries whose word it is.
 
+pub mod allotment;
 pub mod bounds;
 pub mod ceiling;
 pub mod compile;

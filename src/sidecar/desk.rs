@@ -2,20 +2,19 @@
 
 use std::{
     cell::{Cell, RefCell},
-    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
 
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     capture::{Captured, Mailpit, Store},
     content::Named,
+    counted::{self, AllotmentError, Counted},
     denial::Denial,
     metrics::{Answered, Came, Fared, Metrics},
-    past::{Event, Past},
     pulse::Pulse,
     relay::{Brake, Envelope, Kind, Relay, Request, SesError, Tag},
     rules::Rules,
@@ -25,7 +24,8 @@ use super::{
 use crate::{
     api::{Address, Mode},
     policy::{
-        ceiling::{CeilingName, Ceilings, Hindrance, Mailed, Moment, NamespaceLimits, Ticket},
+        allotment::{Farewell, Report},
+        ceiling::{CeilingName, Hindrance, Mailed, Ticket},
         config::ConfigPolicy,
         gate::{Decision, Fate, Gate, Message, Reason, Refusal, Rule, is_simulator},
         suppressions::HashKey,
@@ -67,28 +67,10 @@ impl Receipt {
     }
 }
 
-/// Ceilings and where their past is kept; without that nothing is sent.
-struct Counted {
-    ceilings: Ceilings,
-    past: Option<Past>,
-}
-
-impl Counted {
-    /// Keeps other limits from now on. Where that cannot be written, what was kept is read again before anything is sent.
-    fn set_limits(&mut self, limits: &NamespaceLimits, now: Moment) {
-        self.ceilings = std::mem::take(&mut self.ceilings).under(limits, now);
-        if let Some(Err(error)) = self.past.as_mut().map(|past| past.renew(&self.ceilings)) {
-            warn!(%error, "what the ceilings let through cannot be written: nothing is sent");
-            self.past = None;
-        }
-    }
-}
-
 /// The desk. One thread works at it.
 pub struct Desk {
     rules: RefCell<Rc<Rules>>,
     counted: RefCell<Counted>,
-    state: PathBuf,
     relay: Relay,
     capture: CaptureTo,
     brake: RefCell<Brake>,
@@ -98,7 +80,6 @@ pub struct Desk {
     /// Wakes who waits for an allotment.
     changed: Notify,
     is_ending: Cell<bool>,
-    complained: Cell<bool>,
     under_way: Cell<usize>,
     /// Time and measures.
     pub pulse: Pulse,
@@ -107,16 +88,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk without rules: nothing passes yet. What its ceilings let through is kept in this folder.
+    /// A desk without rules: nothing passes yet.
     #[must_use]
-    pub fn new(relay: Relay, capture: CaptureTo, state: PathBuf, workload: Option<String>, pulse: Pulse) -> Self {
+    pub fn new(relay: Relay, capture: CaptureTo, counted: Counted, workload: Option<String>, pulse: Pulse) -> Self {
         Self {
             rules: RefCell::new(Rc::new(Rules::default())),
-            counted: RefCell::new(Counted {
-                ceilings: Ceilings::default(),
-                past: None,
-            }),
-            state,
+            counted: RefCell::new(counted),
             relay,
             capture,
             brake: RefCell::default(),
@@ -124,7 +101,6 @@ impl Desk {
             workload,
             changed: Notify::new(),
             is_ending: Cell::new(false),
-            complained: Cell::new(false),
             under_way: Cell::new(0),
             pulse,
             metrics: Metrics::default(),
@@ -140,7 +116,8 @@ impl Desk {
     /// Other rules from now on; what is under way goes on by those that it was decided by.
     pub fn set_rules(&self, rules: Rules) {
         if let Some(limits) = rules.limits() {
-            self.counted.borrow_mut().set_limits(&limits, self.pulse.moment());
+            let mut counted = self.counted.borrow_mut();
+            counted.set_limits(limits, self.pulse.now(), self.pulse.moment());
         }
         *self.rules.borrow_mut() = Rc::new(rules);
         self.changed.notify_waiters();
@@ -148,28 +125,31 @@ impl Desk {
 
     /// Reads what is kept of the ceilings' past, unless that is done.
     pub fn keep_past(&self) {
+        self.counted.borrow_mut().open(self.pulse.now(), self.pulse.moment());
+    }
+
+    /// Obeys the text of the pod's annotation from now on.
+    ///
+    /// # Errors
+    /// [`AllotmentError`]: then what was obeyed stays.
+    pub fn take_allotment(&self, text: &str) -> Result<(), AllotmentError> {
         let mut counted = self.counted.borrow_mut();
-        if counted.past.is_some() {
-            return;
+        if counted.take_allotment(text, self.pulse.now(), self.pulse.moment())? {
+            self.changed.notify_waiters();
         }
-        match Past::open(&self.state, self.pulse.moment()) {
-            Ok((past, ceilings)) => {
-                *counted = Counted {
-                    ceilings,
-                    past: Some(past),
-                };
-                if let Some(limits) = self.rules().limits() {
-                    counted.set_limits(&limits, self.pulse.moment());
-                }
-            }
-            Err(error) => {
-                // Said once a while, not several times a second.
-                if self.complained.replace(true) {
-                    return;
-                }
-                warn!(%error, folder = %self.state.display(), "what the ceilings let through cannot be read: nothing is sent");
-            }
-        }
+        Ok(())
+    }
+
+    /// What the operator is told of the pod's share; `None` where nothing is allotted.
+    #[must_use]
+    pub fn report(&self) -> Option<Report> {
+        self.counted.borrow().report(self.pulse.moment())
+    }
+
+    /// What is left behind in the end; `None` where nothing is allotted.
+    #[must_use]
+    pub fn farewell(&self) -> Option<Farewell> {
+        self.counted.borrow().farewell(self.pulse.moment())
     }
 
     /// The way to SES.
@@ -186,7 +166,7 @@ impl Desk {
 
     /// Each ceiling's limit, and how many recipients count on it now.
     pub fn usage(&self) -> Vec<(CeilingName, crate::api::Rate, u64)> {
-        self.counted.borrow().ceilings.usage(self.pulse.moment()).collect()
+        self.counted.borrow().usage(self.pulse.moment()).collect()
     }
 
     /// Nothing new is taken from now on.
@@ -394,11 +374,14 @@ impl Desk {
                     accepted = left[..done].to_vec();
                     ids.push(id);
                     let hashes = part.iter().map(|mailing| mailed(&mailing).hash).collect();
-                    self.learn(hashes);
+                    self.counted.borrow_mut().learn(hashes);
                 }
                 Err(error) => {
                     let from = accepted.len() + if error.kind.is_unsent() { 0 } else { part.len() };
-                    self.give_back(&ticket, left[from..].iter().map(mailed).collect());
+                    let not_mailed = left[from..].iter().map(mailed).collect();
+                    self.counted
+                        .borrow_mut()
+                        .give_back(&ticket, not_mailed, self.pulse.moment());
                     let done: Vec<Address> = plan
                         .mailed
                         .iter()
@@ -487,114 +470,56 @@ impl Desk {
         answered
     }
 
-    /// Room in every ceiling, for which a message may wait as long as its policies let it.
+    /// Room in every ceiling, for which a message may wait as long as its policies let it; a new pod's first message waits
+    /// for its first allotment, too.
     async fn take_room(&self, decision: &Decision<'_>, mailed: &[Mailed]) -> Result<Ticket, Denial> {
         let policies: Vec<&str> = decision.policies.iter().map(|policy| policy.name.as_str()).collect();
         let waits = decision.policies.iter().map(|policy| policy.ceilings.max_wait_millis);
         let most = Duration::from_millis(waits.min().unwrap_or(0));
         let began = self.pulse.elapsed();
-        self.allotment(began).await?;
         loop {
-            let braked = self.brake.borrow_mut().turn(self.pulse.elapsed());
-            self.metrics.braking.set(i64::from(self.brake.borrow().is_on()));
-            let hindrance = if braked.is_zero() {
-                match self.take_now(&policies, mailed)? {
-                    Ok(ticket) => return Ok(ticket),
-                    Err(hindrance) => Some(hindrance),
-                }
-            } else {
-                None
-            };
-            let wait = match &hindrance {
-                None => Some(braked),
-                Some(hindrance) => hindrance.wait,
-            };
-            let left = most.saturating_sub(self.pulse.elapsed() - began);
-            match (wait, hindrance) {
-                (Some(wait), _) if wait <= left && !self.is_ending() => {
-                    self.metrics.waiting.inc();
-                    tokio::time::sleep(wait).await;
-                    self.metrics.waiting.dec();
-                }
-                (_, Some(hindrance)) => return Err(refused(decision, &hindrance).into()),
-                (_, None) => {
-                    return Err(SesError::new(Kind::Throttled, "Throttled", "SES throttled a moment ago").into());
-                }
-            }
-        }
-    }
-
-    /// A new pod waits a while for its first allotment.
-    async fn allotment(&self, began: Duration) -> Result<(), Denial> {
-        loop {
+            // Before the look, so that no change falls between both.
             let changed = self.changed.notified();
-            let rules = self.rules();
-            if rules.is_allotted(self.pulse.now()) {
-                return Ok(());
+            let hindered = match self.take_now(&policies, mailed) {
+                Ok(ticket) => return Ok(ticket),
+                Err(hindered) => hindered,
+            };
+            let (wait, longest) = match &hindered {
+                Hindered::Brake(wait) => (*wait, most),
+                Hindered::Counted(counted::Hindered::Ceiling(hindrance)) => {
+                    (hindrance.wait.unwrap_or(Duration::MAX), most)
+                }
+                Hindered::Counted(counted::Hindered::NoShare { is_first: true }) => (Duration::ZERO, FIRST_ALLOTMENT),
+                Hindered::Counted(counted::Hindered::NoShare { .. } | counted::Hindered::NotKept) => {
+                    (Duration::MAX, most)
+                }
+            };
+            let left = longest.saturating_sub(self.pulse.elapsed() - began);
+            if wait > left || left.is_zero() || self.is_ending() {
+                self.counted
+                    .borrow_mut()
+                    .put_off(&policies, mailed, self.pulse.moment());
+                return Err(hindered.denial(decision));
             }
-            let refusal = || Denial::from(Refusal::new(Reason::NoAllotment, Rule::default()));
-            let left = FIRST_ALLOTMENT.saturating_sub(self.pulse.elapsed() - began);
-            if rules.was_allotted() || left.is_zero() || self.is_ending() {
-                return Err(refusal());
+            self.metrics.waiting.inc();
+            let wait = if wait.is_zero() { left } else { wait };
+            // A change may let it go earlier.
+            if tokio::time::timeout(wait, changed).await.is_err() {
+                debug!("a message has waited its turn");
             }
-            if tokio::time::timeout(left, changed).await.is_err() {
-                return Err(refusal());
-            }
+            self.metrics.waiting.dec();
         }
     }
 
-    fn take_now(&self, policies: &[&str], mailed: &[Mailed]) -> Result<Result<Ticket, Hindrance>, Denial> {
-        let now = self.pulse.moment();
+    fn take_now(&self, policies: &[&str], mailed: &[Mailed]) -> Result<Ticket, Hindered> {
+        let braked = self.brake.borrow_mut().turn(self.pulse.elapsed());
+        self.metrics.braking.set(i64::from(self.brake.borrow().is_on()));
+        if !braked.is_zero() {
+            return Err(Hindered::Brake(braked));
+        }
         let mut counted = self.counted.borrow_mut();
-        let Counted { ceilings, past } = &mut *counted;
-        let not_kept = || Denial::from(Refusal::new(Reason::NotKept, Rule::default()));
-        let past = past.as_mut().ok_or_else(not_kept)?;
-        let ticket = match ceilings.take(policies, mailed, now) {
-            Ok(ticket) => ticket,
-            Err(hindrance) => return Ok(Err(hindrance)),
-        };
-        let event = Event::Taken(ticket);
-        if let Err(error) = past.note(&event, ceilings) {
-            warn!(%error, "what the ceilings let through cannot be written: nothing is sent");
-            if let Event::Taken(ticket) = &event {
-                ceilings.give_back(ticket, mailed, now);
-            }
-            return Err(not_kept());
-        }
-        match event {
-            Event::Taken(ticket) => Ok(Ok(ticket)),
-            Event::GivenBack { .. } | Event::Accepted(_) => Err(closed("another event")),
-        }
-    }
-
-    /// Gives back what was not mailed. What cannot be written stays taken after a restart, which stops no more than it must.
-    fn give_back(&self, ticket: &Ticket, not_mailed: Vec<Mailed>) {
-        if not_mailed.is_empty() {
-            return;
-        }
-        let at = self.pulse.moment();
-        let mut counted = self.counted.borrow_mut();
-        let Counted { ceilings, past } = &mut *counted;
-        ceilings.give_back(ticket, &not_mailed, at);
-        let ticket = ticket.clone();
-        let event = Event::GivenBack { ticket, not_mailed, at };
-        if let Some(Err(error)) = past.as_mut().map(|past| past.note(&event, ceilings)) {
-            warn!(%error, "what the ceilings got back cannot be written");
-        }
-    }
-
-    fn learn(&self, hashes: Vec<u64>) {
-        let mut counted = self.counted.borrow_mut();
-        let Counted { ceilings, past } = &mut *counted;
-        let unknown: Vec<u64> = hashes.into_iter().filter(|hash| !ceilings.knows(*hash)).collect();
-        if unknown.is_empty() || !ceilings.counts_new() {
-            return;
-        }
-        ceilings.learn(unknown.iter().copied());
-        let event = Event::Accepted(unknown);
-        if let Some(Err(error)) = past.as_mut().map(|past| past.note(&event, ceilings)) {
-            warn!(%error, "to whom something was delivered cannot be written: they are new again after a restart");
-        }
+        let taken = counted.take(policies, mailed, self.pulse.now(), self.pulse.moment());
+        taken.map_err(Hindered::Counted)
     }
 
     /// Counts a decision, and logs what an audit let through.
@@ -636,7 +561,28 @@ fn mailed(key: &HashKey, address: &Address) -> Mailed {
     }
 }
 
-fn refused(decision: &Decision<'_>, hindrance: &Hindrance) -> Refusal {
+/// What keeps a message from going.
+enum Hindered {
+    /// SES throttled of late.
+    Brake(Duration),
+    /// The pod's ceilings.
+    Counted(counted::Hindered),
+}
+
+impl Hindered {
+    fn denial(&self, decision: &Decision<'_>) -> Denial {
+        let plain = |reason| Refusal::new(reason, Rule::default()).into();
+        match self {
+            Self::Brake(_) => SesError::new(Kind::Throttled, "Throttled", "SES throttled a moment ago").into(),
+            Self::Counted(counted::Hindered::NoShare { .. }) => plain(Reason::NoAllotment),
+            Self::Counted(counted::Hindered::NotKept) => plain(Reason::NotKept),
+            Self::Counted(counted::Hindered::Ceiling(hindrance)) => reached(decision, hindrance).into(),
+        }
+    }
+}
+
+/// A ceiling is reached: which, and whose word it is.
+fn reached(decision: &Decision<'_>, hindrance: &Hindrance) -> Refusal {
     let Hindrance { ceiling, rate, wait } = hindrance;
     let reason = match wait {
         Some(wait) => Reason::Ceiling(*rate, *wait),

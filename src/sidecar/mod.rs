@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod content;
+pub mod counted;
 pub mod denial;
 pub mod desk;
 pub mod http;

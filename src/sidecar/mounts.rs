@@ -71,6 +71,15 @@ impl Watched {
         }
     }
 
+    /// One file.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        Self {
+            files: vec![path.to_owned()],
+            seen: None,
+        }
+    }
+
     /// What `read` makes of them, where they are others than at the last look. Files that change meanwhile are read at the
     /// next.
     pub fn if_changed<T>(&mut self, read: impl FnOnce() -> T) -> Option<T> {

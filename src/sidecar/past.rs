@@ -11,7 +11,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::ceiling::{Ceilings, Mailed, Moment, RecipientHash, Ticket};
+use crate::policy::{
+    allotment::Allotted,
+    ceiling::{Ceilings, Mailed, Moment, RecipientHash, Ticket},
+};
 
 /// Octets of a journal after which a snapshot takes its place.
 const JOURNAL_MAX: u64 = 1024 * 1024;
@@ -38,13 +41,23 @@ pub enum Event {
     Accepted(Vec<RecipientHash>),
 }
 
+/// What is kept as a whole.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kept {
+    /// The ceilings, and what they let through.
+    pub ceilings: Ceilings,
+    /// The pod's share of them; only together with their past.
+    pub allotted: Option<Allotted>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Snapshot {
     version: u32,
     /// Its journal has the same number.
     number: u64,
-    ceilings: Ceilings,
+    kept: Kept,
 }
 
 /// The two files.
@@ -73,20 +86,20 @@ impl Past {
     /// # Errors
     /// When the folder cannot be read or written, or holds what this program did not write: then its ceilings are not
     /// known, and nothing may be sent by fresh ones.
-    pub fn open(folder: &Path, now: Moment) -> io::Result<(Self, Ceilings)> {
+    pub fn open(folder: &Path, now: Moment) -> io::Result<(Self, Kept)> {
         let kept = match fs::read(folder.join("ceilings.json")) {
             Ok(text) => Some(serde_json::from_slice::<Snapshot>(&text)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let (number, mut ceilings) = match kept {
+        let (number, mut kept) = match kept {
             Some(Snapshot { version, .. }) if version != VERSION => {
                 return Err(io::Error::other(format!(
                     "ceilings.json has version {version}, this program reads {VERSION}"
                 )));
             }
-            Some(Snapshot { number, ceilings, .. }) => (number, ceilings),
-            None => (0, Ceilings::default()),
+            Some(Snapshot { number, kept, .. }) => (number, kept),
+            None => (0, Kept::default()),
         };
         let journal = match fs::read(journal_path(folder, number)) {
             Ok(text) => text,
@@ -100,32 +113,34 @@ impl Past {
             .filter(|line| line.ends_with(b"\n"))
             .try_for_each(|line| {
                 let event: Event = serde_json::from_slice(line)?;
-                event.replay(&mut ceilings);
+                event.replay(&mut kept.ceilings);
                 Ok::<_, io::Error>(())
             })?;
-        let ceilings = ceilings.not_after(now);
-        let past = Self::begin(folder, number + 1, &ceilings)?;
-        Ok((past, ceilings))
+        kept.ceilings = kept.ceilings.not_after(now);
+        let past = Self::begin(folder, number + 1, &kept)?;
+        Ok((past, kept))
     }
 
-    /// A new snapshot, of ceilings under other limits: only onto those can a journal be replayed.
+    /// A new snapshot, of ceilings under other limits or after a long journal.
     ///
     /// # Errors
     /// When it cannot be written: what was kept before stays whole.
-    pub fn renew(&mut self, ceilings: &Ceilings) -> io::Result<()> {
-        *self = Self::begin(&self.folder, self.number + 1, ceilings)?;
+    pub fn renew(&mut self, kept: &Kept) -> io::Result<()> {
+        *self = Self::begin(&self.folder, self.number + 1, kept)?;
         Ok(())
     }
 
-    /// Notes what happened, which the ceilings have counted already. Returns once the kernel has it.
+    /// Whether the journal is so long that a snapshot should take its place.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.written > JOURNAL_MAX
+    }
+
+    /// Notes what happened. Returns once the kernel has it.
     ///
     /// # Errors
     /// When it cannot be written: then nothing may be sent.
-    pub fn note(&mut self, event: &Event, ceilings: &Ceilings) -> io::Result<()> {
-        if self.written > JOURNAL_MAX {
-            // The ceilings have it already.
-            return self.renew(ceilings);
-        }
+    pub fn note(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         if let Err(error) = self.journal.write_all(&line) {
@@ -138,14 +153,14 @@ impl Past {
     }
 
     /// A snapshot, and an empty journal beside it. Whatever moment this is cut off at, one pair of both is whole.
-    fn begin(folder: &Path, number: u64, ceilings: &Ceilings) -> io::Result<Self> {
+    fn begin(folder: &Path, number: u64, kept: &Kept) -> io::Result<Self> {
         let path = journal_path(folder, number);
         let journal = OpenOptions::new().create(true).append(true).open(&path)?;
         journal.set_len(0)?;
         let snapshot = Snapshot {
             version: VERSION,
             number,
-            ceilings: ceilings.clone(),
+            kept: kept.clone(),
         };
         let new = folder.join("ceilings.json.new");
         fs::write(&new, serde_json::to_vec(&snapshot)?)?;
@@ -190,10 +205,19 @@ mod tests {
     }
 
     fn open(folder: &Path) -> (Past, Ceilings) {
-        let (mut past, ceilings) = Past::open(folder, at(10)).unwrap();
-        let ceilings = ceilings.under(&limits(), at(10));
-        past.renew(&ceilings).unwrap();
+        let (mut past, kept) = Past::open(folder, at(10)).unwrap();
+        let ceilings = kept.ceilings.under(&limits(), at(10));
+        renew(&mut past, &ceilings);
         (past, ceilings)
+    }
+
+    fn renew(past: &mut Past, ceilings: &Ceilings) {
+        let ceilings = ceilings.clone();
+        past.renew(&Kept {
+            ceilings,
+            allotted: None,
+        })
+        .unwrap();
     }
 
     #[test]
@@ -203,7 +227,7 @@ mod tests {
         let (mut past, mut ceilings) = open(folder);
         for hash in 0..3 {
             let ticket = ceilings.take(&[], &mailed(hash), at(10)).unwrap();
-            past.note(&Event::Taken(ticket), &ceilings).unwrap();
+            past.note(&Event::Taken(ticket)).unwrap();
             (past, ceilings) = open(folder);
         }
         assert!(ceilings.take(&[], &mailed(9), at(20)).is_err());
@@ -216,14 +240,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut past, mut ceilings) = open(folder.path());
         let ticket = ceilings.take(&[], &mailed(1), at(10)).unwrap();
-        past.note(&Event::Taken(ticket.clone()), &ceilings).unwrap();
+        past.note(&Event::Taken(ticket.clone())).unwrap();
         let back = Event::GivenBack {
             ticket,
             not_mailed: mailed(1).to_vec(),
             at: at(11),
         };
-        past.note(&back, &ceilings).unwrap();
-        past.note(&Event::Accepted(vec![7]), &ceilings).unwrap();
+        past.note(&back).unwrap();
+        past.note(&Event::Accepted(vec![7])).unwrap();
         let (_, mut ceilings) = open(folder.path());
         let three: Vec<Mailed> = [7, 8, 9].into_iter().flat_map(mailed).collect();
         let ticket = ceilings.take(&[], &three, at(12)).unwrap();
@@ -235,7 +259,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut past, mut ceilings) = open(folder.path());
         let ticket = ceilings.take(&[], &mailed(1), at(10)).unwrap();
-        past.note(&Event::Taken(ticket), &ceilings).unwrap();
+        past.note(&Event::Taken(ticket)).unwrap();
         past.journal.write_all(br#"{"taken":{"at":1"#).unwrap();
         let (mut past, ceilings) = open(folder.path());
         assert_eq!(ceilings.usage(at(10)).map(|(_, _, used)| used).collect::<Vec<_>>(), [1]);
@@ -244,14 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_journal_becomes_a_snapshot() {
+    fn a_snapshot_takes_the_place_of_a_long_journal() {
         let folder = tempfile::tempdir().unwrap();
         let (mut past, mut ceilings) = open(folder.path());
         let ticket = ceilings.take(&[], &mailed(1), at(10)).unwrap();
-        past.note(&Event::Taken(ticket), &ceilings).unwrap();
+        past.note(&Event::Taken(ticket)).unwrap();
+        assert!(!past.is_long());
         past.written = JOURNAL_MAX + 1;
-        past.note(&Event::Accepted(vec![7]), &ceilings).unwrap();
-        assert_eq!(past.number, 3);
+        assert!(past.is_long());
+        renew(&mut past, &ceilings);
+        assert!(!past.is_long());
         let (_, ceilings) = open(folder.path());
         assert_eq!(ceilings.usage(at(10)).map(|(_, _, used)| used).collect::<Vec<_>>(), [1]);
     }

@@ -1,4 +1,4 @@
-//! What is in force: the configuration and suppressions as they were read last, and the pod's share of the ceilings.
+//! What is in force: the configuration and suppressions as they were read last.
 
 use jiff::Timestamp;
 
@@ -13,25 +13,13 @@ use crate::policy::{
 #[derive(Debug)]
 pub struct Rules {
     gate: Result<Gate, String>,
-    share: Share,
     read_at: Timestamp,
-}
-
-/// Which part of the namespace's ceilings is this pod's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Share {
-    /// None yet.
-    #[default]
-    None,
-    /// All: the pod is the only one.
-    Whole,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
             gate: Err("the sidecar has no configuration yet".to_owned()),
-            share: Share::None,
             read_at: Timestamp::UNIX_EPOCH,
         }
     }
@@ -40,8 +28,8 @@ impl Default for Rules {
 impl Rules {
     /// Rules by a gate, or why there is none.
     #[must_use]
-    pub fn new(gate: Result<Gate, String>, share: Share, read_at: Timestamp) -> Self {
-        Self { gate, share, read_at }
+    pub fn new(gate: Result<Gate, String>, read_at: Timestamp) -> Self {
+        Self { gate, read_at }
     }
 
     /// When they were read.
@@ -60,22 +48,10 @@ impl Rules {
             .map_err(|why| Refusal::new(Reason::NoConfig(why.clone()), Rule::default()).into())
     }
 
-    /// The limits that this pod keeps; `None` without a configuration, where those before stay.
+    /// The limits that the configuration states; `None` without a configuration, where those before stay.
     #[must_use]
     pub fn limits(&self) -> Option<NamespaceLimits> {
         self.gate.as_ref().ok().map(|gate| limits(gate.config()))
-    }
-
-    /// Whether the pod has a share of the ceilings at this moment.
-    #[must_use]
-    pub fn is_allotted(&self, _now: Timestamp) -> bool {
-        self.share == Share::Whole
-    }
-
-    /// Whether it ever had one.
-    #[must_use]
-    pub fn was_allotted(&self) -> bool {
-        false
     }
 }
 

@@ -1,6 +1,11 @@
 //! The sidecar as a process: where it listens, what it reads, how it ends.
 
-use std::{net::SocketAddr, path::PathBuf, rc::Rc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use thiserror::Error;
@@ -10,16 +15,17 @@ use tracing::{info, warn};
 
 use super::{
     capture::{Bounds, Mailpit, Store},
+    counted::{Counted, Share, new_life},
     desk::{CaptureTo, Desk},
     http::{self, Audience},
     mounts::Mounts,
     pulse::Pulse,
     relay::{Relay, Source},
-    rules::Share,
     smtp,
     submitter::Submitter,
     watch::Watch,
 };
+use crate::policy::allotment::Allotted;
 
 /// How the sidecar is run. Every flag may be a variable.
 #[derive(Clone, Debug, ClapArgs)]
@@ -66,6 +72,9 @@ pub struct Args {
     /// The pod's UID, which an allotment names.
     #[arg(long, env = "MAIL_SIDECAR_POD_UID", default_value = "")]
     pub pod_uid: String,
+    /// The container's termination message.
+    #[arg(long, env = "MAIL_SIDECAR_FAREWELL")]
+    pub farewell: Option<PathBuf>,
     /// Captured messages that are kept at most.
     #[arg(long, env = "MAIL_SIDECAR_CAPTURE_MESSAGES", default_value_t = 500)]
     pub capture_messages: usize,
@@ -146,22 +155,22 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), S
             .into(),
         ),
     };
-    let desk = Desk::new(
-        Relay::new(credentials),
-        capture,
-        args.state.clone(),
-        args.workload.clone(),
-        Pulse::default(),
-    );
+    let share = if args.alone {
+        Share::Whole
+    } else {
+        Share::Allotted(Allotted::new(args.pod_uid.clone(), new_life()).into())
+    };
+    let counted = Counted::new(args.state.clone(), share);
+    let relay = Relay::new(credentials);
+    let desk = Desk::new(relay, capture, counted, args.workload.clone(), Pulse::default());
     let desk = Rc::new(desk);
-    let share = if args.alone { Share::Whole } else { Share::None };
     let mounts = Mounts {
         config: args.config.clone(),
         suppressions: args.suppressions.clone(),
         credentials: args.credentials.clone(),
         allotment: args.allotment.clone(),
     };
-    let mut watch = Watch::new(mounts, share);
+    let mut watch = Watch::new(mounts);
     watch.look(&desk);
     let watching = tokio::task::spawn_local(watch.run(Rc::clone(&desk)));
     let stop = CancellationToken::new();
@@ -202,7 +211,23 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), S
         warn!(under_way = desk.under_way(), "what had begun did not end in time");
     }
     watching.abort();
+    if let Some(path) = &args.farewell {
+        leave(&desk, path);
+    }
     Ok(())
+}
+
+/// Leaves what the pod used as the container's termination message: without it the pod's share counts until it expires.
+fn leave(desk: &Desk, path: &Path) {
+    // What is still under way might yet take room.
+    let Some(farewell) = desk.farewell().filter(|_| desk.under_way() == 0) else {
+        return;
+    };
+    let written = farewell.text().map_err(|error| error.to_string());
+    let written = written.and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
+    if let Err(error) = written {
+        warn!(%error, "no farewell was left: the pod's share counts until it expires");
+    }
 }
 
 async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

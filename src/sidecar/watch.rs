@@ -1,6 +1,6 @@
 //! What is mounted becomes the rules in force, within a second of every change.
 
-use std::{rc::Rc, time::Duration};
+use std::{path::Path, rc::Rc, time::Duration};
 
 use tracing::{info, warn};
 
@@ -8,7 +8,7 @@ use super::{
     desk::Desk,
     metrics::Folder,
     mounts::{self, MountError, Mounts, Newness, Watched},
-    rules::{Rules, Share},
+    rules::Rules,
 };
 use crate::policy::{
     SidecarConfig,
@@ -24,17 +24,18 @@ pub struct Watch {
     config_files: Watched,
     suppression_files: Watched,
     credential_files: Option<Watched>,
+    allotment_file: Option<Watched>,
     config: Option<SidecarConfig>,
     suppressed: Option<Suppressed>,
     newness: Newness,
-    share: Share,
 }
 
 impl Watch {
     /// Nothing read yet.
     #[must_use]
-    pub fn new(mounts: Mounts, share: Share) -> Self {
+    pub fn new(mounts: Mounts) -> Self {
         let credentials = mounts.credentials.as_ref();
+        let allotment = mounts.allotment.as_ref();
         Self {
             config_files: Watched::new(&mounts.config, &["sidecar.yaml"]),
             suppression_files: Watched::new(&mounts.suppressions, &["key", "revision", "hashes"]),
@@ -44,10 +45,10 @@ impl Watch {
                     &["accessKeyId", "secretAccessKey", "sessionToken", "expiration"],
                 )
             }),
+            allotment_file: allotment.map(|file| Watched::file(file)),
             config: None,
             suppressed: None,
             newness: Newness::default(),
-            share,
             mounts,
         }
     }
@@ -68,6 +69,9 @@ impl Watch {
         if let (Some(files), Some(folder)) = (&mut self.credential_files, &self.mounts.credentials) {
             files.if_changed(|| desk.relay().credentials().read(folder));
         }
+        if let (Some(file), Some(path)) = (&mut self.allotment_file, &self.mounts.allotment) {
+            file.if_changed(|| take_allotment(desk, path));
+        }
         let config = self.config_files.if_changed(|| mounts::config(&self.mounts.config));
         let suppressed = self
             .suppression_files
@@ -84,7 +88,7 @@ impl Watch {
         let now = desk.pulse.now();
         #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
         desk.metrics.config_read.set(now.as_second() as f64);
-        desk.set_rules(Rules::new(self.gate(), self.share.clone(), now));
+        desk.set_rules(Rules::new(self.gate(), now));
         info!("what is mounted has changed and is in force");
     }
 
@@ -111,6 +115,36 @@ fn readable<T>(desk: &Desk, folder: &'static str, read: Result<T, MountError>) -
             gauge.set(0);
             warn!(folder, %error, "what is mounted cannot be read: the last that could stays in force");
             None
+        }
+    }
+}
+
+/// Obeys what stands in the file. Before the first allotment there is none, or it is empty.
+fn take_allotment(desk: &Desk, path: &Path) {
+    let gauge = desk
+        .metrics
+        .readable
+        .get_or_create(&Folder { folder: "allotment" })
+        .clone();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => {
+            gauge.set(0);
+            warn!(%error, "the pod's allotment cannot be read: the last that could stays in force");
+            return;
+        }
+    };
+    if text.is_empty() {
+        return;
+    }
+    match desk.take_allotment(&text) {
+        Ok(()) => {
+            gauge.set(1);
+        }
+        Err(error) => {
+            gauge.set(0);
+            warn!(%error, "the pod's allotment is not taken: the last that was stays in force");
         }
     }
 }

@@ -66,7 +66,10 @@ async fn a_message_is_accepted_with_the_id_of_ses_and_without_its_hidden_recipie
     };
     let sent = String::from_utf8_lossy(sent);
     // The client ends the text with an empty line of its own.
-    assert_eq!(sent.trim_end(), TEXT.replace("Bcc: hidden@example.com\r\n", "").trim_end());
+    assert_eq!(
+        sent.trim_end(),
+        TEXT.replace("Bcc: hidden@example.com\r\n", "").trim_end()
+    );
     assert_eq!(stage.mailed(), ["jo@example.com", "hidden@example.com"]);
 }
 

@@ -178,7 +178,7 @@ pub fn status(desk: &Desk) -> Answer {
             "mode": mode,
             "why": why,
             "underWay": desk.under_way(),
-            "isAllotted": rules.is_allotted(now),
+            "allotment": desk.report(),
             "readAt": rules.read_at(),
             "suppressions": gate.config().suppressions.revision,
             "suppressionsAtHand": gate.suppressed().is_some(),

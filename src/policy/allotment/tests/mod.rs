@@ -1,0 +1,6 @@
+//! What allotments promise.
+
+mod fleet;
+mod grants;
+mod shares;
+mod simulation;
