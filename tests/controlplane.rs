@@ -1,6 +1,8 @@
 //! What needs a real API server. Each test works in namespaces of its own; few control planes serve all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "controlplane/allotments.rs"]
+mod allotments;
 #[path = "controlplane/bounds.rs"]
 mod bounds;
 #[path = "controlplane/crds.rs"]

@@ -2,7 +2,7 @@
 //! writes each pod's share into its annotation.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -73,6 +73,33 @@ impl Ledgers {
     }
 }
 
+/// Farewells that are remembered of one namespace: those of one look; who is forgotten counts until its share expires.
+const FAREWELLS_MAX: usize = 1_000;
+
+/// The last words of sidecars, by namespace and pod's UID. A pod goes moments after its sidecar has left its message.
+#[derive(Default)]
+pub struct Farewells(Mutex<HashMap<String, HashMap<String, String>>>);
+
+impl Farewells {
+    /// Takes notice of a pod as the watch shows it.
+    pub fn note(&self, namespace: &str, pod: SidecarPod) {
+        let Some(message) = pod.farewell.filter(|_| pod.has_ended) else {
+            return;
+        };
+        let mut farewells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let farewells = farewells.entry(namespace.to_owned()).or_default();
+        if farewells.len() < FAREWELLS_MAX {
+            farewells.insert(pod.uid, message);
+        }
+    }
+
+    /// Those of a namespace, which are remembered no more.
+    fn take(&self, namespace: &str) -> HashMap<String, String> {
+        let mut farewells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        farewells.remove(namespace).unwrap_or_default()
+    }
+}
+
 /// Reconciles the shares of one namespace.
 pub fn reconcile(
     namespace: Arc<PartialObjectMeta<Namespace>>,
@@ -91,7 +118,19 @@ pub fn reconcile(
             None => read(&context, &name).await?,
         };
         let limits = limits(&compiled(&context, &name, None).await?);
-        let heard = hear(&context, &pods).await;
+        let mut heard = hear(&context, &pods).await;
+        // Of those that are gone already.
+        let present: HashSet<&str> = pods.iter().map(|(_, pod)| pod.uid.as_str()).collect();
+        let gone = context
+            .farewells
+            .take(&name)
+            .into_iter()
+            .filter(|(uid, _)| !present.contains(uid.as_str()));
+        heard.extend(gone.map(|(uid, message)| Pod {
+            uid,
+            annotated: None,
+            word: farewell(&message),
+        }));
         let now = clock::now();
         let granted = stored.ledger.grant(&limits, &heard, now);
         if granted.beyond > 0 {

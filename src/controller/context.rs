@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     accounts::Accounts,
-    allotment::Ledgers,
+    allotment::{Farewells, Ledgers},
     ceilings::Ceilings,
     events::Events,
     feed::Queues,
@@ -63,6 +63,8 @@ pub struct Context {
     pub namespace: String,
     /// Who holds what of ceilings, by namespace.
     pub ledgers: Ledgers,
+    /// The last words of sidecars whose pods may be gone.
+    pub farewells: Farewells,
     /// Asks sidecars.
     pub asker: Asker,
     /// Everything that may write: the lease is given up once all of it has ended.
@@ -124,6 +126,7 @@ impl Context {
             list_every,
             namespace: namespace.to_owned(),
             ledgers: Ledgers::default(),
+            farewells: Farewells::default(),
             asker: Asker::default(),
             tasks,
             programmed: Registry::default(),

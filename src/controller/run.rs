@@ -295,7 +295,10 @@ impl Feeds {
                 writer: None,
                 index: |world| &world.pods,
                 known: SidecarPod::of,
-                shown: |_, _| {},
+                shown: |context, pod| {
+                    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+                    context.farewells.note(namespace, SidecarPod::of(pod));
+                },
                 concerns: feed::pod_concerns,
             };
             task("Pod", feed.run(Arc::clone(context)))

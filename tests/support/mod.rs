@@ -10,6 +10,7 @@ mod controlplane;
 mod definitions;
 mod error;
 mod kubeconfig;
+mod kubelet;
 mod pki;
 mod process;
 mod programs;
@@ -17,6 +18,7 @@ mod wait;
 
 pub use controlplane::{CONTROLLERS, ControlPlane, Options};
 pub use error::{Error, Result};
+pub use kubelet::PodSidecar;
 pub use process::{Folder, Process};
 pub use programs::Programs;
 pub use wait::eventually;
