@@ -14,7 +14,7 @@ help: ## list the targets
 
 .PHONY: demo cluster crds bench
 demo: controlplane ## the whole story on a real API server; stays until Ctrl-C, DEMO=once ends
-	$(CARGO) build --locked --bin mail-policy-operator --example demo
+	$(CARGO) build --locked --bin mail-policy-operator --bin mail-sidecar --example demo
 	$(CARGO) run --quiet --example demo
 
 cluster: controlplane ## a Kubernetes API on loopback that stays until Ctrl-C; prints its KUBECONFIG

@@ -3,6 +3,8 @@
 //! Stays until Ctrl-C, so that anyone can look around with the printed KUBECONFIG; `DEMO=once` ends.
 #![allow(clippy::print_stdout)] // what it prints is what it is for
 
+#[path = "demo/mail.rs"]
+mod mail;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -15,7 +17,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use mail_policy_operator::{
     clock,
-    simulator::{Config, Limit, Running, Simulator, state::Owner},
+    simulator::{
+        Config, Limit, Running, Simulator,
+        state::{AccountSettings, Owner},
+    },
 };
 use support::{ControlPlane, Error, Options, Process, Result, eventually};
 
@@ -42,6 +47,7 @@ async fn main() -> Result<()> {
     demo.show_ses();
     demo.show_configuration().await?;
     demo.show_window().await?;
+    demo.show_mail().await?;
     demo.show_calls();
     if std::env::var("DEMO").is_ok_and(|word| word == "once") {
         return Ok(());
@@ -68,6 +74,11 @@ impl Demo {
             },
             identities: [("example.com".to_owned(), true), ("example.org".to_owned(), true)].into(),
             limit: Limit::None,
+            settings: AccountSettings {
+                max_24_hour_send: 500_000.0,
+                max_send_rate: 100.0,
+                ..AccountSettings::production()
+            },
             ..Config::default()
         })
         .await
@@ -222,6 +233,39 @@ impl Demo {
         println!("{:>5}  in all", counts.values().sum::<u64>());
     }
 
+    async fn show_mail(&self) -> Result<()> {
+        title("Two workloads in each mode send the same ten messages through their sidecars");
+        println!("No node is needed: this program does for their pods what kubelet does.\n");
+        self.add_suppression().await?;
+        let client = self.cluster.client().await?;
+        for line in mail::table(&client, self.ses.admin(), &program("mail-sidecar")?).await? {
+            println!("{line}");
+        }
+        println!("\nSES 1: so many recipients as they are or redirected; simulator 1: of SES's mailbox simulator.");
+        Ok(())
+    }
+
+    /// An address that nobody may mail, in the namespaces whose sidecars send.
+    async fn add_suppression(&self) -> Result<()> {
+        for namespace in ["shop-loadtest", "shop-staging", "shop-production"] {
+            let suppression = format!(
+                "apiVersion: mailpolicy.dev/v1alpha1\nkind: MailSuppression\nmetadata: {{name: demo, namespace: \
+                 {namespace}}}\nspec: {{entries: [{{address: closed@customer.example, reason: Complaint}}]}}\n"
+            );
+            self.cluster.apply_yaml(&suppression).await?;
+            let wait = [
+                "wait",
+                "--for=condition=Ready",
+                "--timeout=30s",
+                "mailsuppressions/demo",
+                "-n",
+                namespace,
+            ];
+            self.cluster.kubectl(&wait).await?;
+        }
+        Ok(())
+    }
+
     async fn condition(&self, namespace: &str, policy: &str, kind: &str, field: &str) -> Result<String> {
         let path = format!("jsonpath={{.status.conditions[?(@.type=='{kind}')].{field}}}");
         self.cluster
@@ -271,16 +315,13 @@ async fn operator(cluster: &ControlPlane) -> Result<Process> {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("RUST_LOG", log.as_str()),
     ];
-    cluster.run("operator", &program()?, &arguments, &environment)
+    cluster.run("operator", &program("mail-policy-operator")?, &arguments, &environment)
 }
 
-/// The operator's binary: built beside this example by the same profile.
-fn program() -> Result<PathBuf> {
+/// A binary of ours: built beside this example by the same profile.
+fn program(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().map_err(Error::io("the demo's own path"))?;
-    let built = here
-        .parent()
-        .and_then(Path::parent)
-        .map(|folder| folder.join("mail-policy-operator"));
+    let built = here.parent().and_then(Path::parent).map(|folder| folder.join(name));
     Ok(built.unwrap_or_default())
 }
 

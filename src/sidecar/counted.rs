@@ -301,11 +301,13 @@ impl Counted {
         if hindrance.wait.is_some() {
             return hindrance;
         }
-        let own = CeilingKey::of(&hindrance.ceiling).and_then(|key| key.limits(&self.own).cloned());
-        let never = own.is_none_or(|own| never_fits(&own, Count::of(mailed).longer).is_some());
-        Hindrance {
-            wait: (!never).then(|| std::time::Duration::from_secs(hindrance.rate.seconds)),
-            ..hindrance
+        let own = CeilingKey::of(&hindrance.ceiling).and_then(|key| key.limits(&self.own));
+        match own.and_then(|own| never_fits(own, Count::of(mailed).longer)) {
+            Some(rate) => Hindrance { rate, ..hindrance },
+            None => Hindrance {
+                wait: Some(std::time::Duration::from_secs(hindrance.rate.seconds)),
+                ..hindrance
+            },
         }
     }
 }
