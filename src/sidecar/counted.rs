@@ -14,7 +14,9 @@ use crate::{
             Allotment, Allotted, CeilingKey, Closed, Counted as Counts, Farewell, InForce, Life, NotTaken, Outcome,
         },
         allotment::{Report, WireError, never_fits},
-        ceiling::{CeilingName, Ceilings, Count, Hindrance, Mailed, Moment, NamespaceLimits, RecipientHash, Ticket},
+        ceiling::{
+            CeilingName, CeilingOf, Ceilings, Count, Hindrance, Mailed, Moment, NamespaceLimits, RecipientHash, Ticket,
+        },
     },
 };
 
@@ -171,31 +173,27 @@ impl Counted {
         if self.past.is_none() {
             return Err(Hindered::NotKept);
         }
-        let has_new = mailed.iter().any(|it| !it.simulated && !self.ceilings.knows(it.hash));
-        if let Some((_, closed)) = self.in_force.closed_to(policies, has_new) {
+        let new = self.new_among(mailed);
+        if let Some((_, closed)) = self.in_force.closed_to(policies, new > 0) {
             return Err(Hindered::NoShare {
                 is_first: closed == Closed::NotYet,
             });
         }
         let ticket = self.ceilings.take(policies, mailed, moment);
-        let ticket = ticket.map_err(|hindrance| Hindered::Ceiling(self.told(hindrance, mailed)))?;
+        let ticket = ticket.map_err(|hindrance| Hindered::Ceiling(self.told(hindrance, mailed, new)))?;
         let event = Event::Taken(ticket.clone());
         if let Err(error) = self.note(&event) {
             warn!(%error, "what the ceilings let through cannot be written: nothing is sent");
             self.ceilings.give_back(&ticket, mailed, moment);
             return Err(Hindered::NotKept);
         }
-        self.asked(policies, mailed, ticket.new.len() as u64, Outcome::Went, moment);
+        self.asked(policies, mailed, new, Outcome::Went, moment);
         Ok(ticket)
     }
 
     /// A message was put off: the operator learns that more is wanted.
     pub fn put_off(&mut self, policies: &[&str], mailed: &[Mailed], moment: Moment) {
-        let new = mailed
-            .iter()
-            .filter(|it| !it.simulated && !self.ceilings.knows(it.hash))
-            .count() as u64;
-        self.asked(policies, mailed, new, Outcome::PutOff, moment);
+        self.asked(policies, mailed, self.new_among(mailed), Outcome::PutOff, moment);
     }
 
     /// These were not mailed. What cannot be written stays taken after a restart, which stops no more than it must.
@@ -252,6 +250,14 @@ impl Counted {
         }
     }
 
+    /// How many of these nothing was ever delivered to.
+    fn new_among(&self, mailed: &[Mailed]) -> u64 {
+        let new = mailed
+            .iter()
+            .filter(|it| !it.simulated && !self.ceilings.knows(it.hash));
+        new.count() as u64
+    }
+
     /// An allotment that has expired is nothing.
     fn lapse(&mut self, now: Timestamp, moment: Moment) {
         if self.in_force.until.is_some_and(|until| until <= now) {
@@ -297,12 +303,16 @@ impl Counted {
 
     /// A message that exceeds the pod's share alone may go once the share is larger: only what exceeds the ceiling itself
     /// never goes.
-    fn told(&self, hindrance: Hindrance, mailed: &[Mailed]) -> Hindrance {
+    fn told(&self, hindrance: Hindrance, mailed: &[Mailed], new: u64) -> Hindrance {
         if hindrance.wait.is_some() {
             return hindrance;
         }
         let own = CeilingKey::of(&hindrance.ceiling).and_then(|key| key.limits(&self.own));
-        match own.and_then(|own| never_fits(own, Count::of(mailed).longer)) {
+        let count = match hindrance.ceiling.of {
+            CeilingOf::NewRecipients => new,
+            CeilingOf::Recipients | CeilingOf::PerRecipient => Count::of(mailed).longer,
+        };
+        match own.and_then(|own| never_fits(own, count)) {
             Some(rate) => Hindrance { rate, ..hindrance },
             None => Hindrance {
                 wait: Some(std::time::Duration::from_secs(hindrance.rate.seconds)),
