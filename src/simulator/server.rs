@@ -20,10 +20,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Admin};
+use super::answer::Answer;
 use super::auth::Claim;
 use super::clock::Clock;
 use super::config::Config;
-use super::engine::{Answer, Cut, Engine, Request};
+use super::engine::{Cut, Engine, Request};
 use super::operation::may_send;
 use super::wire::{ApiError, Code, MAX_BODY_BYTES, MAX_SEND_BYTES};
 
