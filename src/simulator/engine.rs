@@ -255,6 +255,7 @@ impl Engine {
                 .and_then(|()| api::answer(&mut world.account, &call, self.clock.now())),
             (Protocol::Send(outgoing), Ok(caller)) => world
                 .admit(operation, caller, fault, self.clock.elapsed())
+                .and_then(|()| world.check_raw(&outgoing, caller))
                 .and_then(|()| world.send(operation, outgoing, &caller.access_key, self.clock.now())),
             (Protocol::Sts(parameters), Ok(caller)) => {
                 let sts = Sts {
@@ -337,21 +338,33 @@ impl World {
             )
             | None => {}
         }
-        if self.denied.contains(&operation) {
-            let service = if operation.is_sts() { "sts" } else { "ses" };
-            let text = format!(
-                "User: {} is not authorized to perform: {service}:{} because no identity-based policy allows the \
-                 {service}:{} action",
-                caller.arn,
-                operation.name(),
-                operation.name()
-            );
-            return Err(ApiError::new(Code::AccessDenied, text));
-        }
+        self.check_allowed(operation, caller)?;
         if !operation.is_throttled() || self.throttle.admit(elapsed) {
             Ok(())
         } else {
             Err(throttled())
+        }
+    }
+
+    fn check_allowed(&self, operation: Operation, caller: &Caller) -> Result<(), ApiError> {
+        if !self.denied.contains(&operation) {
+            return Ok(());
+        }
+        let service = if operation.is_sts() { "sts" } else { "ses" };
+        let action = format!("{service}:{}", operation.name());
+        let text = format!(
+            "User: {} is not authorized to perform: {action} because no identity-based policy allows the {action} action",
+            caller.arn
+        );
+        Err(ApiError::new(Code::AccessDenied, text))
+    }
+
+    /// A raw message asks for the permission of `SendRawEmail` as well, by whichever operation it comes.
+    fn check_raw(&self, outgoing: &Outgoing, caller: &Caller) -> Result<(), ApiError> {
+        if outgoing.is_raw() {
+            self.check_allowed(Operation::SendRawEmail, caller)
+        } else {
+            Ok(())
         }
     }
 

@@ -242,6 +242,16 @@ async fn control_calls_are_throttled_and_single_sends_are_not() {
 }
 
 #[tokio::test]
+async fn a_raw_message_needs_the_permission_of_send_raw_email() {
+    let engine = engine();
+    engine.world().denied.insert(Operation::SendRawEmail);
+    let answer = send(&engine, raw()).await.unwrap();
+    assert_eq!((answer.status, answer.error), (403, Some("AccessDeniedException")));
+    assert!(text_of(&answer).contains("ses:SendRawEmail"));
+    assert_eq!(send(&engine, simple()).await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_lost_answer_leaves_the_message_and_a_hang_none() {
     let engine = engine();
     let arm = |effect| {
