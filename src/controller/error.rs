@@ -90,10 +90,9 @@ impl Error {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Kube(_) | Self::Ended(_) => Retry::Backoff,
+            Self::Kube(_) | Self::Ended(_) | Self::Ledger(_) | Self::Allotment(_) => Retry::Backoff,
             Self::Ses(error) => error.retry(),
             Self::Apply(error) => error.retry(),
-            Self::Ledger(_) | Self::Allotment(_) => Retry::Backoff,
             Self::Config(_) | Self::RecordUnreadable | Self::RecordFull | Self::OthersUnreadable => Retry::UserMustMend,
         }
     }

@@ -82,7 +82,7 @@ impl Content {
             Self::Parts(parts) => {
                 let mut members = parts.members.clone();
                 if let Some(visible) = visible {
-                    parts.mark(&mut members, original, visible);
+                    Parts::mark(&mut members, original, visible);
                 }
                 Sendable::Json(to_raw_value(&serde_json::json!({ parts.kind.name(): members }))?)
             }
@@ -146,7 +146,7 @@ impl Parts {
     }
 
     /// Keeps what the message named before, and marks its subject.
-    fn mark(&self, members: &mut Map<String, Value>, original: Named<'_>, visible: &Visible) {
+    fn mark(members: &mut Map<String, Value>, original: Named<'_>, visible: &Visible) {
         let headers = members.entry("Headers").or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(headers) = headers {
             for (name, addresses) in [("X-Original-To", original.to), ("X-Original-Cc", original.cc)] {

@@ -119,10 +119,9 @@ impl Denial {
             Self::Message(_) | Self::Header(_) | Self::Request(_) | Self::LineEndings => (554, (5, 6, 0)),
             Self::NoRecipients => (554, (5, 5, 1)),
             Self::Ses(error) => ses_reply(error.kind),
-            Self::Partly { .. } => (451, (4, 3, 0)),
             Self::TooLarge(_) => (552, (5, 3, 4)),
             Self::Mailpit(error) if error.is_permanent => (554, (5, 3, 0)),
-            Self::Mailpit(_) | Self::Unwritable(_) => (451, (4, 3, 0)),
+            Self::Partly { .. } | Self::Mailpit(_) | Self::Unwritable(_) => (451, (4, 3, 0)),
             Self::Busy => (452, (4, 3, 1)),
             Self::Ending => (421, (4, 3, 2)),
         }

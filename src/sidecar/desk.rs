@@ -450,7 +450,9 @@ impl Desk {
         let began = self.pulse.elapsed();
         let answered = self.relay.send(account, request, self.pulse.now()).await;
         let now = self.pulse.elapsed();
-        self.metrics.ses_seconds.observe((now - began).as_secs_f64());
+        self.metrics
+            .ses_seconds
+            .observe(now.saturating_sub(began).as_secs_f64());
         let outcome = match &answered {
             Ok(_) => "accepted",
             Err(error) => error.kind.name(),
@@ -494,7 +496,7 @@ impl Desk {
                     (Duration::MAX, most)
                 }
             };
-            let left = longest.saturating_sub(self.pulse.elapsed() - began);
+            let left = longest.saturating_sub(self.pulse.elapsed().saturating_sub(began));
             if wait > left || left.is_zero() || self.is_ending() {
                 self.counted
                     .borrow_mut()

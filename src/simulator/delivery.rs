@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::operation::Operation;
 use super::received::Received;
-use super::state::{Account, SendError, Submission};
+use super::state::{Account, SendError, Submission, Submitted};
 use super::wire::{ApiError, write_json};
 
 /// Which version of the API a request speaks.
@@ -36,6 +36,13 @@ pub(super) struct Outgoing {
     pub(super) version: Version,
     /// What it asks for, or what is wrong with its form.
     pub(super) asked: Result<Asked, ApiError>,
+}
+
+impl Outgoing {
+    /// Whether IAM asks for `ses:SendRawEmail`, whatever the operation's name: so it does for raw messages of version 2.
+    pub(super) fn is_raw(&self) -> bool {
+        matches!(&self.asked, Ok(Asked::One(submission)) if matches!(submission.content, Submitted::Raw(_)))
+    }
 }
 
 /// What a request that sends asks for.

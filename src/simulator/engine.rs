@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::answer::{Answer, Form};
 use super::api::{self, Call};
 use super::auth::{Caller, Claim, Credentials, Service};
 use super::clock::Clock;
@@ -17,10 +18,10 @@ use super::log::{CallLog, CallRecord, NO_ANSWER, OK};
 use super::operation::{Operation, Routed, route};
 use super::received::Received;
 use super::state::Account;
-use super::sts::{self, Sts};
+use super::sts::Sts;
 use super::throttle::Throttle;
+use super::v1;
 use super::wire::{ApiError, Code, Pairs, UnknownMembers};
-use super::{v1, xml};
 
 /// How much of an unknown operation's method and path is repeated.
 const MAX_UNKNOWN: usize = 200;
@@ -33,17 +34,6 @@ pub(super) struct Request<'a> {
     pub(super) query: &'a str,
     pub(super) claim: Claim<'a>,
     pub(super) body: &'a [u8],
-}
-
-/// An answer to be written.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// The error's name, for `x-amzn-ErrorType`.
-    pub(super) error: Option<&'static str>,
-    pub(super) content_type: &'static str,
-    pub(super) request_id: String,
-    pub(super) body: Vec<u8>,
 }
 
 /// The connection is to be cut without an answer.
@@ -89,14 +79,6 @@ enum Protocol<'a> {
     Unknown(String),
 }
 
-/// How an answer is written.
-#[derive(Clone, Copy)]
-enum Form {
-    Json,
-    Sts,
-    V1,
-}
-
 impl Protocol<'_> {
     const fn form(&self) -> Form {
         match self {
@@ -105,16 +87,6 @@ impl Protocol<'_> {
                 version: Version::V1, ..
             }) => Form::V1,
             Self::Rest(_) | Self::Send(_) | Self::Unknown(_) => Form::Json,
-        }
-    }
-}
-
-impl Form {
-    /// The error under the name it has in this form.
-    fn named(self, error: ApiError) -> ApiError {
-        match self {
-            Self::Json | Self::Sts => error,
-            Self::V1 => v1::named(error),
         }
     }
 }
@@ -283,6 +255,7 @@ impl Engine {
                 .and_then(|()| api::answer(&mut world.account, &call, self.clock.now())),
             (Protocol::Send(outgoing), Ok(caller)) => world
                 .admit(operation, caller, fault, self.clock.elapsed())
+                .and_then(|()| world.check_raw(&outgoing, caller))
                 .and_then(|()| world.send(operation, outgoing, &caller.access_key, self.clock.now())),
             (Protocol::Sts(parameters), Ok(caller)) => {
                 let sts = Sts {
@@ -318,7 +291,7 @@ impl Engine {
         };
         let seq = world.record(operation, target, caller.ok(), ending, self.clock.now());
         drop(guard);
-        Ok(written(form, operation, seq, result))
+        Ok(form.answer(operation, seq, result))
     }
 
     /// Ends a call that changed nothing without an answer.
@@ -365,21 +338,33 @@ impl World {
             )
             | None => {}
         }
-        if self.denied.contains(&operation) {
-            let service = if operation.is_sts() { "sts" } else { "ses" };
-            let text = format!(
-                "User: {} is not authorized to perform: {service}:{} because no identity-based policy allows the \
-                 {service}:{} action",
-                caller.arn,
-                operation.name(),
-                operation.name()
-            );
-            return Err(ApiError::new(Code::AccessDenied, text));
-        }
+        self.check_allowed(operation, caller)?;
         if !operation.is_throttled() || self.throttle.admit(elapsed) {
             Ok(())
         } else {
             Err(throttled())
+        }
+    }
+
+    fn check_allowed(&self, operation: Operation, caller: &Caller) -> Result<(), ApiError> {
+        if !self.denied.contains(&operation) {
+            return Ok(());
+        }
+        let service = if operation.is_sts() { "sts" } else { "ses" };
+        let action = format!("{service}:{}", operation.name());
+        let text = format!(
+            "User: {} is not authorized to perform: {action} because no identity-based policy allows the {action} action",
+            caller.arn
+        );
+        Err(ApiError::new(Code::AccessDenied, text))
+    }
+
+    /// A raw message asks for the permission of `SendRawEmail` as well, by whichever operation it comes.
+    fn check_raw(&self, outgoing: &Outgoing, caller: &Caller) -> Result<(), ApiError> {
+        if outgoing.is_raw() {
+            self.check_allowed(Operation::SendRawEmail, caller)
+        } else {
+            Ok(())
         }
     }
 
@@ -452,35 +437,10 @@ fn unknown(request: &str) -> ApiError {
     ApiError::new(Code::UnknownOperation, text)
 }
 
-fn written(form: Form, operation: Operation, seq: u64, result: Result<Vec<u8>, ApiError>) -> Answer {
-    // The form of a UUID, so that clients which parse it can; the call log's number in its last part.
-    let request_id = format!("00000000-0000-4000-8000-{seq:012x}");
-    let error = result.as_ref().err().map(|error| error.code.name());
-    let status = result.as_ref().err().map_or(200, |error| error.code.status());
-    let (content_type, body) = match form {
-        Form::Json => ("application/json", result.unwrap_or_else(|error| error.json_body())),
-        Form::Sts | Form::V1 => {
-            let namespace = if matches!(form, Form::V1) {
-                v1::NAMESPACE
-            } else {
-                sts::NAMESPACE
-            };
-            let body = match &result {
-                Ok(result) => xml::response(namespace, operation, &String::from_utf8_lossy(result), &request_id),
-                Err(error) => xml::error_response(namespace, error, &request_id),
-            };
-            ("text/xml", body)
-        }
-    };
-    Answer {
-        status,
-        error,
-        content_type,
-        request_id,
-        body,
-    }
-}
-
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "sending_tests.rs"]
+mod sending_tests;

@@ -201,6 +201,15 @@ mod tests {
         assert_eq!(headers.from().unwrap_err(), MimeError::Address(AddressError::NoDomain));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_given_is_read_or_refused(message in "[A-C:@, \t\r\nü]{0,60}") {
+            if let Ok(headers) = Headers::read(message.as_bytes()) {
+                proptest::prop_assert!(headers.0.iter().all(|(name, _)| !name.is_empty()));
+            }
+        }
+    }
+
     #[test]
     fn tags_are_read_from_their_header() {
         let headers = Headers::read(b"X-SES-MESSAGE-TAGS: team=shop, kind=order,\r\n\r\n").unwrap();

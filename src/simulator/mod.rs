@@ -16,6 +16,7 @@
 //! ```
 
 mod admin;
+mod answer;
 mod api;
 mod auth;
 pub mod cli;

@@ -20,18 +20,19 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Admin};
+use super::answer::Answer;
 use super::auth::Claim;
 use super::clock::Clock;
 use super::config::Config;
-use super::engine::{Answer, Cut, Engine, Request};
+use super::engine::{Cut, Engine, Request};
 use super::operation::may_send;
 use super::wire::{ApiError, Code, MAX_BODY_BYTES, MAX_SEND_BYTES};
 
 /// Connections at once; the next one waits in the system's queue.
 const MAX_CONNECTIONS: usize = 1024;
 /// Bodies of more than [`MAX_BODY_BYTES`] in memory at once; the next one waits. With what is decoded of them, at most
-/// about 800 MB.
-const MAX_LARGE_BODIES: usize = 8;
+/// about 700 MB.
+const MAX_LARGE_BODIES: usize = 4;
 /// The longest a client may take for its head. Longer than SDKs keep idle connections, so that none is cut in use.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// The longest a client may take for its body.

@@ -63,6 +63,69 @@ async fn a_body_too_large_is_refused() {
     assert_eq!(response.status(), 413);
 }
 
+async fn post(running: &Running, path: &str, body: Vec<u8>) -> u16 {
+    let url = format!("{}{path}", running.endpoint());
+    let request = Client::new().post(url).header("authorization", AUTHORIZATION);
+    request.body(body).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn only_what_sends_may_have_a_large_body() {
+    let running = started().await;
+    let body = || vec![b' '; MAX_BODY_BYTES + 1];
+    for path in ["/v2/email/outbound-emails", "/v2/email/outbound-bulk-emails", "/"] {
+        assert_ne!(post(&running, path, body()).await, 413, "{path}");
+    }
+    assert_eq!(post(&running, "/v2/email/tenants", body()).await, 413);
+}
+
+#[tokio::test]
+async fn more_large_bodies_than_there_is_room_for_are_served_one_after_the_other() {
+    let running = started().await;
+    let large = (0..MAX_LARGE_BODIES + 2).map(|_| post(&running, "/", vec![b' '; MAX_BODY_BYTES + 1]));
+    let statuses = futures::future::join_all(large).await;
+    assert!(statuses.iter().all(|status| *status != 413), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn messages_are_listed_shown_and_forgotten() {
+    use reqwest::Method;
+    let running = started().await;
+    running
+        .admin()
+        .with_account(|account| account.put_identity("example.com", true));
+    let message = json!({"body": {
+        "FromEmailAddress": "shop@example.com",
+        "Destination": {"ToAddresses": ["a@example.org"]},
+        "Content": {"Simple": {"Subject": {"Data": "s"}, "Body": {"Html": {"Data": "h"}}}},
+    }});
+    let (status, sent) = admin(&running, Method::POST, "operations/SendEmail", message).await;
+    assert_eq!(status, 200, "{sent}");
+    assert_eq!(
+        (running.admin().received_total(), running.admin().last_received()),
+        (1, 1)
+    );
+    assert_eq!(running.admin().received()[0].message_id, sent["MessageId"]);
+    assert_eq!(running.admin().received_after(1, 10), []);
+    assert_eq!(running.admin().received_by_domain()["example.org"], 1);
+
+    let (_, listed) = admin(&running, Method::GET, "received", Value::Null).await;
+    assert_eq!(
+        (&listed["total"], &listed["byDomain"]),
+        (&json!(1), &json!({"example.org": 1}))
+    );
+    let recipient = json!({"address": "a@example.org", "outcome": "delivery"});
+    assert_eq!(listed["messages"][0]["recipients"], json!([recipient]));
+    let (_, shown) = admin(&running, Method::GET, "received/1", Value::Null).await;
+    assert_eq!(shown["content"]["simple"]["html"], "h");
+    admin(&running, Method::DELETE, "received", Value::Null).await;
+    assert!(running.admin().received().is_empty());
+    let (status, _) = admin(&running, Method::GET, "received/1", Value::Null).await;
+    assert_eq!(status, 404);
+    let (_, settings) = admin(&running, Method::GET, "settings", Value::Null).await;
+    assert_eq!(settings["sentLast24Hours"], 0.0, "the setting is what was sent besides");
+}
+
 #[tokio::test]
 async fn a_lost_answer_cuts_the_connection_after_the_change() {
     let running = started().await;

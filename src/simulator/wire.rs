@@ -1,5 +1,7 @@
 //! The wire formats: error names and shapes, JSON bodies read strictly, query strings.
 
+use std::borrow::Cow;
+
 use data_encoding::BASE64URL_NOPAD;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -250,9 +252,13 @@ impl Pairs {
     #[must_use]
     pub fn parse(encoded: &str) -> Self {
         let decode = |part: &str| {
-            percent_decode_str(&part.replace('+', " "))
-                .decode_utf8_lossy()
-                .into_owned()
+            // A long value, as a message's base64, is copied once only.
+            let spaced = if part.contains('+') {
+                Cow::Owned(part.replace('+', " "))
+            } else {
+                Cow::Borrowed(part)
+            };
+            percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
         };
         Self(
             encoded

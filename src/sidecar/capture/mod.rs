@@ -116,6 +116,7 @@ impl Store {
     }
 
     /// The messages, oldest first, with their numbers.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Captured)> {
         self.messages.iter().map(|(id, captured)| (*id, captured))
     }

@@ -100,7 +100,7 @@ impl Captured {
     #[must_use]
     pub fn shown(&self, id: u64) -> Shown {
         let message = MessageParser::default().parse(&self.raw[..]);
-        let headers = message.iter().flat_map(|message| message.headers_raw());
+        let headers = message.iter().flat_map(mail_parser::Message::headers_raw);
         let parts = message.iter().flat_map(|message| message.parts.iter().enumerate());
         let parts = parts.filter(|(_, part)| !part.is_multipart()).map(|(number, part)| {
             let content_type = part.content_type();

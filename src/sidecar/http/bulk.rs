@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::sidecar::content::Content;
 
-    fn request(entries: Value) -> Vec<u8> {
+    fn request(entries: &Value) -> Vec<u8> {
         let request = json!({
             "FromEmailAddress": "a@example.com",
             "DefaultContent": {"Template": {"TemplateName": "t", "TemplateData": "{}"}},
@@ -159,7 +159,7 @@ mod tests {
             },
             {"Destination": {"ToAddresses": ["no address"]}},
         ]);
-        let mut singles = send_bulk_email(&request(entries)).unwrap();
+        let mut singles = send_bulk_email(&request(&entries)).unwrap();
         assert!(singles.pop().unwrap().is_err(), "that entry's result alone");
         let second = singles.pop().unwrap().unwrap();
         let Content::Parts(parts) = &second.content else {
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_request_without_entries_or_with_too_many_is_refused() {
-        assert!(send_bulk_email(&request(json!([]))).is_err());
-        assert!(send_bulk_email(&request(json!(vec![json!({}); 51]))).is_err());
+        assert!(send_bulk_email(&request(&json!([]))).is_err());
+        assert!(send_bulk_email(&request(&json!(vec![json!({}); 51]))).is_err());
     }
 }

@@ -52,11 +52,14 @@ pub struct Common {
 
 /// Whom a message is for.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default)]
 pub struct DestinationIn {
-    to_addresses: Option<Vec<String>>,
-    cc_addresses: Option<Vec<String>>,
-    bcc_addresses: Option<Vec<String>>,
+    #[serde(rename = "ToAddresses")]
+    to: Option<Vec<String>>,
+    #[serde(rename = "CcAddresses")]
+    cc: Option<Vec<String>>,
+    #[serde(rename = "BccAddresses")]
+    bcc: Option<Vec<String>>,
 }
 
 /// What a message says; one of them.
@@ -131,14 +134,14 @@ impl DestinationIn {
             read.collect()
         };
         Ok([
-            list("ToAddresses", self.to_addresses)?,
-            list("CcAddresses", self.cc_addresses)?,
-            list("BccAddresses", self.bcc_addresses)?,
+            list("ToAddresses", self.to)?,
+            list("CcAddresses", self.cc)?,
+            list("BccAddresses", self.bcc)?,
         ])
     }
 
     fn is_empty(&self) -> bool {
-        let lists = [&self.to_addresses, &self.cc_addresses, &self.bcc_addresses];
+        let lists = [&self.to, &self.cc, &self.bcc];
         lists.iter().all(|list| list.as_ref().is_none_or(Vec::is_empty))
     }
 }
@@ -291,7 +294,7 @@ mod tests {
         read(request).unwrap_err().to_string()
     }
 
-    fn simple(more: Value) -> Value {
+    fn simple(more: &Value) -> Value {
         let mut request = json!({
             "FromEmailAddress": "\"Shop\" <shop@example.com>",
             "Destination": {"ToAddresses": ["Jo <jo@example.com>"], "BccAddresses": ["x@example.com"]},
@@ -310,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_simple_message_is_read_with_its_names() {
-        let submission = read(&simple(json!({"EmailTags": [{"Name": "a", "Value": "b"}]}))).unwrap();
+        let submission = read(&simple(&json!({"EmailTags": [{"Name": "a", "Value": "b"}]}))).unwrap();
         assert_eq!(submission.from.to_string(), "\"Shop\" <shop@example.com>");
         assert_eq!(submission.to[0].to_string(), "Jo <jo@example.com>");
         assert_eq!((submission.recipients().len(), submission.tags.len()), (2, 1));
@@ -318,18 +321,21 @@ mod tests {
 
     #[test]
     fn the_applications_set_and_tenant_are_left_out_and_what_steers_is_refused_by_name() {
-        let submission = read(&simple(json!({"ConfigurationSetName": "x", "TenantName": "y"}))).unwrap();
+        let submission = read(&simple(&json!({"ConfigurationSetName": "x", "TenantName": "y"}))).unwrap();
         assert!(submission.options.is_empty());
         for member in ["FromEmailAddressIdentityArn", "EndpointId", "ConfigurationOverrides"] {
-            assert!(refused(&simple(json!({ member: "x" }))).starts_with(member), "{member}");
+            assert!(
+                refused(&simple(&json!({ member: "x" }))).starts_with(member),
+                "{member}"
+            );
         }
-        assert!(refused(&simple(json!({"Surprise": 1}))).contains("Surprise"));
+        assert!(refused(&simple(&json!({"Surprise": 1}))).contains("Surprise"));
     }
 
     #[test]
     fn what_is_handed_on_to_ses_stays() {
         let more = json!({"ReplyToAddresses": ["r@example.com"], "ListManagementOptions": {"ContactListName": "l"}});
-        let submission = read(&simple(more)).unwrap();
+        let submission = read(&simple(&more)).unwrap();
         let names: Vec<&String> = submission.options.keys().collect();
         assert_eq!(names, ["ListManagementOptions", "ReplyToAddresses"]);
     }
@@ -353,19 +359,19 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_told_by_its_place_and_not_by_its_text() {
-        let request = simple(json!({"Destination": {"CcAddresses": ["ok@example.com", "secret name@example.com"]}}));
+        let request = simple(&json!({"Destination": {"CcAddresses": ["ok@example.com", "secret name@example.com"]}}));
         let message = refused(&request);
         assert!(
             message.starts_with("Destination.CcAddresses[1]") && !message.contains("secret"),
             "{message}"
         );
-        let two = simple(json!({"Destination": {"ToAddresses": ["a@example.com, b@example.net"]}}));
+        let two = simple(&json!({"Destination": {"ToAddresses": ["a@example.com, b@example.net"]}}));
         assert!(refused(&two).contains("one address"));
     }
 
     #[test]
     fn a_request_says_one_thing_and_says_it_right() {
-        assert!(refused(&simple(json!({"Content": {}}))).contains("one of Raw"));
+        assert!(refused(&simple(&json!({"Content": {}}))).contains("one of Raw"));
         assert!(refused(&json!({"Content": {"Raw": {"Data": "%%"}}})).contains("base64"));
         let no_sender = json!({"Content": {"Simple": {}}, "Destination": {}});
         assert!(refused(&no_sender).contains("FromEmailAddress"));
