@@ -102,3 +102,20 @@ async fn a_stop_is_in_force_within_a_second() {
     answered(&stage, at.http, "SendingPausedException").await;
     println!("a stop was in force after {:?}", began.elapsed());
 }
+
+#[test]
+fn no_kubernetes_client_is_linked_into_the_sidecar() {
+    // The variable by which every in-cluster client finds the API server.
+    let names = b"KUBERNETES_SERVICE_HOST";
+    let holds = |program: &str| {
+        std::fs::read(program)
+            .unwrap()
+            .windows(names.len())
+            .any(|text| text == names)
+    };
+    assert!(
+        holds(env!("CARGO_BIN_EXE_mail-policy-operator")),
+        "the operator has one"
+    );
+    assert!(!holds(env!("CARGO_BIN_EXE_mail-sidecar")));
+}

@@ -238,3 +238,37 @@ fn a_recipient_is_known_once_something_was_delivered() {
     let known = known.republished(vec![2]);
     assert_eq!([1, 2, 3].map(|it| known.contains(it)), [false, true, false]);
 }
+
+#[test]
+fn arrivals_around_every_border_fill_no_stretch_beyond_the_rate() {
+    // What finds out a fixed window (2.0 times the rate) and a bucket that refills (up to 2.0): a burst before a border,
+    // one after it, then more than the rate for many periods.
+    let mut worst = Vec::new();
+    for text in ["1000/1000s", "100/h", "5000/d", "20/30m"] {
+        let rate = rate(text);
+        let period = rate.seconds * SECOND;
+        for offset in [0, 1, period / 200, period / 2, period - 1] {
+            let mut levels = Levels::new(&Limits::from_iter([rate]));
+            let mut sent = Vec::new();
+            let mut arrive = |at: u64, count: u64| {
+                for _ in 0..count {
+                    if levels.turn(Moment(at), 1) == Turn::Now {
+                        levels.take(Moment(at), 1);
+                        sent.push((at, 1));
+                    }
+                }
+            };
+            let border = 1_000 * period;
+            arrive(border - 1 - offset, rate.count.get());
+            arrive(border, rate.count.get());
+            for step in 0..400 {
+                arrive(border + step * period / 20, rate.count.get() / 10);
+            }
+            worst.push((most_in(&sent, period), rate));
+        }
+    }
+    for (most, rate) in worst {
+        println!("the most in any stretch of {rate}: {most}");
+        assert!(most <= rate.count.get(), "{most} of {rate}");
+    }
+}
