@@ -1,6 +1,8 @@
 //! The sidecar as it runs in a pod, against a simulator of SES and clients that we did not write.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "sidecar/allotment.rs"]
+mod allotment;
 #[path = "sidecar/faults.rs"]
 mod faults;
 #[path = "sidecar/http.rs"]

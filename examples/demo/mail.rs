@@ -82,7 +82,7 @@ enum Way {
 
 /// Sends all messages in all modes; the table's lines.
 pub async fn table(client: &Client, ses: &Admin, sidecar: &Path) -> Result<Vec<String>> {
-    let mut lines = vec![row("a message", "by", MODES.map(|(mode, _)| mode.to_owned()))];
+    let mut lines = vec![row("a message", "by", &MODES.map(|(mode, _)| mode.to_owned()))];
     let mut cells: Vec<[Vec<String>; 2]> = letters().iter().map(|_| [Vec::new(), Vec::new()]).collect();
     for (_, namespace) in MODES {
         credentials(client, namespace).await?;
@@ -95,13 +95,13 @@ pub async fn table(client: &Client, ses: &Admin, sidecar: &Path) -> Result<Vec<S
         }
     }
     for (letter, [smtp, api]) in letters().iter().zip(cells) {
-        lines.push(row(letter.what, "SMTP", five(smtp)));
-        lines.push(row("", "API", five(api)));
+        lines.push(row(letter.what, "SMTP", &five(smtp)));
+        lines.push(row("", "API", &five(api)));
     }
     Ok(lines)
 }
 
-fn row(what: &str, way: &str, cells: [String; 5]) -> String {
+fn row(what: &str, way: &str, cells: &[String; 5]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:<24}")).collect();
     format!("{what:<31}{way:<6}{}", cells.concat()).trim_end().to_owned()
 }

@@ -1,6 +1,6 @@
 //! One ceiling over several pods, each with the sidecar itself, and stops that reach them.
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{Api, ResourceExt, api::PostParams};
@@ -124,13 +124,14 @@ async fn a_share_is_a_pods_own_and_reaches_it_in_an_annotation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stdout)] // How long it took is worth seeing.
 async fn a_stop_reaches_a_sidecar_within_seconds() {
     let installation = Installation::shared().await;
     let stage = set(installation, "stopped", "1000/h").await;
     let pod = pod(&stage, "web").await;
     send(&pod, "jo@example.com").await.unwrap();
     let policies: Api<MailPolicy> = stage.namespaced();
-    let began = Instant::now();
+    let began = mail_policy_operator::clock::monotonic();
     stage
         .patch(&policies, "default", json!({"spec": {"mode": "Paused"}}))
         .await;

@@ -51,6 +51,8 @@ pub struct Stage {
     starts: u32,
     versions: u32,
     more: Vec<String>,
+    /// A folder of the test's own.
+    pub other: PathBuf,
 }
 
 /// Where a sidecar listens.
@@ -86,6 +88,7 @@ impl Stage {
             starts: 0,
             versions: 0,
             more: Vec::new(),
+            other: PathBuf::new(),
         };
         for folder in ["config", "suppressions", "credentials", "state"] {
             fs::create_dir(stage.path(folder)).unwrap();
@@ -186,7 +189,10 @@ impl Stage {
         for folder in ["config", "suppressions", "credentials", "state"] {
             arguments.extend([format!("--{folder}"), path(folder)]);
         }
-        arguments.extend(["--alone", "--workload", "deployment.web"].map(str::to_owned));
+        if !self.more.iter().any(|flag| flag == "--allotment") {
+            arguments.push("--alone".to_owned());
+        }
+        arguments.extend(["--workload", "deployment.web"].map(str::to_owned));
         arguments.extend(self.more.clone());
         let program = Path::new(env!("CARGO_BIN_EXE_mail-sidecar"));
         let process = Process::start(&self.folder, &name, program, &arguments, &[]).unwrap();

@@ -163,7 +163,7 @@ impl Mounts {
             .map_err(Error::api("ConfigMap"))?;
         let files = config.and_then(|config| config.data).unwrap_or_default();
         let files = files.into_iter().map(|(name, text)| (name, text.into_bytes()));
-        self.swap("config", files.collect())?;
+        self.swap("config", &files.collect())?;
         for (folder, name) in [
             ("suppressions", "mail-suppressions"),
             ("credentials", "mail-credentials"),
@@ -171,28 +171,29 @@ impl Mounts {
             let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
             let secret = secrets.get_opt(name).await.map_err(Error::api("Secret"))?;
             let files = secret.and_then(|secret| secret.data).unwrap_or_default();
-            self.swap(folder, files.into_iter().map(|(name, value)| (name, value.0)).collect())?;
+            let files = files.into_iter().map(|(name, value)| (name, value.0));
+            self.swap(folder, &files.collect())?;
         }
         let allotment = pod.annotations().get(ALLOTMENT).cloned().unwrap_or_default();
         self.swap(
             "allotment",
-            BTreeMap::from([("allotment".to_owned(), allotment.into_bytes())]),
+            &BTreeMap::from([("allotment".to_owned(), allotment.into_bytes())]),
         )
     }
 
     /// Swaps a folder for another version of it, unless it is the same.
-    fn swap(&self, folder: &str, files: BTreeMap<String, Vec<u8>>) -> Result<()> {
+    fn swap(&self, folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
         let folder = self.folder.join(folder);
         let current = folder.join("..data");
         let same = |(name, contents): (&String, &Vec<u8>)| fs::read(current.join(name)).is_ok_and(|it| it == *contents);
-        let count = fs::read_dir(&current).map(Iterator::count).unwrap_or(usize::MAX);
+        let count = fs::read_dir(&current).map_or(usize::MAX, Iterator::count);
         if count == files.len() && files.iter().all(same) {
             return Ok(());
         }
         let failed = |error| Error::io(folder.display().to_string())(error);
         let version = format!("..{}", ADDRESSES.fetch_add(1, Ordering::Relaxed));
         fs::create_dir(folder.join(&version)).map_err(failed)?;
-        for (name, contents) in &files {
+        for (name, contents) in files {
             fs::write(folder.join(&version).join(name), contents).map_err(failed)?;
             let link = folder.join(name);
             if fs::symlink_metadata(&link).is_err() {
@@ -210,14 +211,20 @@ async fn follow(pods: Api<Pod>, name: String, mounts: Mounts) {
     let changes = watcher(pods, config).default_backoff().applied_objects();
     let mounted = changes.try_for_each(async |pod| {
         // One that fails is followed by the next change, as with kubelet.
-        if let Err(error) = mounts.mount(&pod).await {
-            eprintln!("a volume was not mounted: {error}");
-        }
+        mounts
+            .mount(&pod)
+            .await
+            .unwrap_or_else(|error| tell("a volume was not mounted", &error));
         Ok(())
     });
     if let Err(error) = mounted.await {
-        eprintln!("a pod is followed no more: {error}");
+        tell("a pod is followed no more", &error);
     }
+}
+
+#[allow(clippy::print_stderr)] // A test that fails shows what its processes say.
+fn tell(what: &str, error: &dyn std::fmt::Display) {
+    eprintln!("{what}: {error}");
 }
 
 /// Where the sidecar listens, once it says so: SMTP, SES's API, status.

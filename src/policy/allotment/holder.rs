@@ -49,31 +49,27 @@ impl Part {
         }
     }
 
-    /// What counts however small the share becomes.
-    pub fn used_at(&self, seconds: u64, heard: Timestamp, now: Timestamp) -> u64 {
-        let used = if now < over(seconds, heard) && !super::mutant(17) {
-            self.used
-        } else {
-            0
-        };
-        if super::mutant(14) {
-            used
-        } else {
-            self.peak_at(now).max(used)
+    /// The share written last is obeyed, but nothing was said of this ceiling: the sidecar's configuration has it no more,
+    /// or not yet. What may have been sent counts until it is a period old.
+    fn hear_nothing(&mut self, seconds: u64, heard: Timestamp, now: Timestamp) {
+        if self.held > self.share || self.used > 0 {
+            self.peak = Some((self.counts(seconds, heard, now), over(seconds, now)));
+            (self.held, self.used) = (self.share, 0);
         }
     }
 
+    /// What counts however small the share becomes.
+    pub fn used_at(&self, seconds: u64, heard: Timestamp, now: Timestamp) -> u64 {
+        let used = if now < over(seconds, heard) { self.used } else { 0 };
+        self.peak_at(now).max(used)
+    }
+
     fn peak_at(&self, now: Timestamp) -> u64 {
-        self.peak
-            .filter(|(_, until)| now < *until && !super::mutant(17))
-            .map_or(0, |(peak, _)| peak)
+        self.peak.filter(|(_, until)| now < *until).map_or(0, |(peak, _)| peak)
     }
 
     /// What the part counts as: the module's `C`.
     pub fn counts(&self, seconds: u64, heard: Timestamp, now: Timestamp) -> u64 {
-        if super::mutant(6) {
-            return self.held.max(self.share);
-        }
         self.held.max(self.share).max(self.used_at(seconds, heard, now))
     }
 }
@@ -118,10 +114,6 @@ impl Holder {
 
     /// The part of a ceiling.
     pub fn part(&mut self, key: &CeilingKey, seconds: u64) -> &mut Part {
-        if !self.parts.contains_key(key) {
-            self.parts.insert(key.clone(), BTreeMap::new());
-        }
-        // The key is there; an insertion in the other case is what the map's signature asks for.
         self.parts.entry(key.clone()).or_default().entry(seconds).or_default()
     }
 
@@ -130,9 +122,9 @@ impl Holder {
         if report.revision < self.seen {
             return;
         }
+        let before = std::mem::replace(&mut self.heard, now);
         self.seen = report.revision;
-        self.heard = now;
-        let confirmed = report.revision == self.revision || super::mutant(2);
+        let confirmed = report.revision == self.revision;
         for (key, periods) in &report.ceilings {
             for (&seconds, usage) in periods {
                 let known = self
@@ -142,6 +134,13 @@ impl Holder {
                 // What was sent under a share that this ledger does not know counts too.
                 if known || usage.used > 0 {
                     self.part(key, seconds).hear(usage.used, confirmed, seconds, now);
+                }
+            }
+        }
+        for (key, periods) in self.parts.iter_mut().filter(|_| confirmed) {
+            for (&seconds, part) in periods {
+                if report.usage(key, seconds).is_none() {
+                    part.hear_nothing(seconds, before, now);
                 }
             }
         }
@@ -172,9 +171,7 @@ impl Holder {
     pub fn lapse(&mut self, now: Timestamp) {
         for periods in self.parts.values_mut() {
             for (&seconds, part) in periods {
-                if now >= over(seconds, later(self.expires, GUARD_SECONDS))
-                    || super::mutant(12) && now >= later(self.expires, GUARD_SECONDS)
-                {
+                if now >= over(seconds, later(self.expires, GUARD_SECONDS)) {
                     (part.share, part.held) = (0, 0);
                 }
             }
@@ -202,11 +199,7 @@ impl Holder {
 
     /// What still counts of a pod that is gone: of which ceiling, over how many seconds, until when and how much.
     pub fn remains(&self, gone: Gone<'_>, now: Timestamp) -> Vec<(CeilingKey, u64, Timestamp, u64)> {
-        let unheard = if super::mutant(3) {
-            now
-        } else {
-            over_after_expiry(self.expires)
-        };
+        let unheard = over_after_expiry(self.expires);
         let mut remains = Vec::new();
         for (key, periods) in &self.parts {
             for (&seconds, part) in periods {
@@ -218,16 +211,8 @@ impl Holder {
                 let (until, count) = match (gone, said) {
                     // It sends nothing more, so that its debt is nobody's.
                     (_, Some(_)) if seconds == 1 => continue,
-                    (_, Some(used)) => (
-                        over(seconds, now),
-                        if super::mutant(13) {
-                            0
-                        } else {
-                            part.peak_at(now).max(*used)
-                        },
-                    ),
+                    (_, Some(used)) => (over(seconds, now), part.peak_at(now).max(*used)),
                     (Gone::Replaced, None) => (over(seconds, now), counts),
-                    (Gone::Ended(_) | Gone::Unheard, None) if super::mutant(4) => (unheard, counts),
                     (Gone::Ended(_) | Gone::Unheard, None) => (over(seconds, unheard.max(now)), counts),
                 };
                 remains.push((key.clone(), seconds, until, count));

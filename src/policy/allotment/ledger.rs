@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    Allotment, CeilingKey, Farewell, LIFETIME_SECONDS, RENEW_SECONDS, Report, Usage,
+    Allotment, CeilingKey, LIFETIME_SECONDS, Pod, RENEW_SECONDS, Report, Usage, Word,
     holder::{Gone, Holder},
     later,
     spent::Spent,
@@ -55,30 +55,6 @@ pub enum LedgerError {
     /// Larger than an object can hold.
     #[error("the ledger has {0} bytes, an object holds {TEXT_MAX}: fewer pods or policies in this namespace")]
     TooLarge(usize),
-}
-
-/// A pod of the namespace, as the API server has it.
-#[derive(Clone, Debug)]
-pub struct Pod {
-    /// Its UID.
-    pub uid: String,
-    /// Its annotation, where it can be read.
-    pub annotated: Option<Allotment>,
-    /// What is heard of its sidecar.
-    pub word: Word,
-}
-
-/// What is heard of a sidecar.
-#[derive(Clone, Debug)]
-pub enum Word {
-    /// Its answer, asked for since the last grant. Answers of one sidecar are in the order of its questions.
-    Report(Report),
-    /// Nothing: it does not answer, or has not started.
-    Silence,
-    /// The pod has ended, with this of its sidecar's last run.
-    Farewell(Farewell),
-    /// The pod has ended, with nothing that can be read.
-    Ended,
 }
 
 /// What is to be done.
@@ -194,9 +170,6 @@ impl Ledger {
     fn bury(&mut self, uid: &str, gone: Gone<'_>, now: Timestamp) {
         let Some(holder) = self.holders.remove(uid) else { return };
         for (key, seconds, until, count) in holder.remains(gone, now) {
-            if super::mutant(9) && matches!(gone, Gone::Replaced) {
-                continue;
-            }
             let periods = self.spent.entry(key).or_default();
             periods.entry(seconds).or_default().add(until, count);
         }
@@ -219,9 +192,6 @@ impl Ledger {
                 }
                 Word::Farewell(_) | Word::Ended if known.is_none() => {}
                 Word::Ended => {
-                    if super::mutant(15) {
-                        self.holders.remove(uid);
-                    }
                     self.bury(uid, Gone::Unheard, now);
                     heard.buried = true;
                 }
@@ -296,7 +266,12 @@ impl Ledger {
             let base = Claim {
                 share: part.share,
                 counts: part.counts(seconds, holder.heard, now),
-                used: part.used_at(seconds, holder.heard, now),
+                // Time that is owed is paid soon.
+                used: if seconds == 1 {
+                    0
+                } else {
+                    part.used_at(seconds, holder.heard, now)
+                },
                 silent,
                 ..Claim::default()
             };
@@ -358,11 +333,7 @@ impl Ledger {
             holder.granted = now;
             holder.expires = holder.expires.max(later(now, LIFETIME_SECONDS));
             for part in holder.parts.values_mut().flat_map(BTreeMap::values_mut) {
-                part.held = if super::mutant(5) {
-                    part.share
-                } else {
-                    part.held.max(part.share)
-                };
+                part.held = part.held.max(part.share);
             }
         }
     }
@@ -409,7 +380,7 @@ fn claimed(usage: Usage, seconds: u64, ceiling: u64, claim: Claim) -> Claim {
     let Usage { used, wanted, largest } = usage;
     let asked = wanted.saturating_mul(2);
     let wanted = if seconds == 1 {
-        asked.max(used)
+        asked
     } else {
         asked.saturating_add(used)
     };

@@ -72,13 +72,15 @@ mod holder;
 mod key;
 mod ledger;
 mod obeyed;
+mod pods;
 mod spent;
 mod split;
 mod wire;
 
 pub use key::{CeilingKey, Counted};
-pub use ledger::{Granted, Ledger, LedgerError, Pod, Word};
+pub use ledger::{Granted, Ledger, LedgerError};
 pub use obeyed::{Allotted, Closed, InForce, NotTaken, Outcome, ShareOf, never_fits};
+pub use pods::{Pod, Word};
 pub use wire::{Allotment, Farewell, Life, Report, Usage, WireError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -116,18 +118,9 @@ fn lookback(seconds: u64) -> i64 {
 
 /// So many seconds later.
 fn later(at: Timestamp, seconds: i64) -> Timestamp {
-    let seconds = if mutant(1) && seconds % 10 == 0 && seconds != LIFETIME_SECONDS && seconds != RENEW_SECONDS {
-        seconds - GUARD_SECONDS
-    } else {
-        seconds
-    };
     at.checked_add(SignedDuration::from_secs(seconds))
         .unwrap_or(Timestamp::MAX)
 }
 
-pub(super) fn mutant(n: u32) -> bool {
-    static M: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    *M.get_or_init(|| std::env::var("MUTANT").ok().and_then(|x| x.parse().ok()).unwrap_or(0)) == n
-}
 #[cfg(test)]
 mod tests;

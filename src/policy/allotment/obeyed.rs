@@ -138,14 +138,14 @@ impl Allotted {
         if allotment.pod != self.pod {
             return Err(NotTaken::OtherPod);
         }
-        if allotment.life != self.life && !super::mutant(8) {
+        if allotment.life != self.life {
             return Err(NotTaken::OtherLife);
         }
         let revision = self.revision();
         if allotment.revision == revision {
             return Ok(false);
         }
-        if allotment.revision < revision && !super::mutant(7) {
+        if allotment.revision < revision {
             return Err(NotTaken::Older);
         }
         if allotment.expires > later(now, LIFETIME_SECONDS + GUARD_SECONDS) {
@@ -173,7 +173,7 @@ impl Allotted {
         let Some(obeyed) = &self.obeyed else {
             return ShareOf::Nothing(Closed::NotYet);
         };
-        if obeyed.expires <= now && !super::mutant(16) {
+        if obeyed.expires <= now {
             return ShareOf::Nothing(Closed::Expired(obeyed.expires));
         }
         let share = |rate: Rate| match NonZeroU64::new(obeyed.share(key, rate.seconds)) {
@@ -301,9 +301,6 @@ impl Allotted {
     /// The largest share of a rate a second whose time may be taken up now.
     fn owes(&self, key: &CeilingKey) -> u64 {
         let share = self.obeyed.as_ref().map_or(0, |obeyed| obeyed.share(key, 1));
-        if super::mutant(11) {
-            return share;
-        }
         share.max(self.owed.get(key).copied().unwrap_or(0))
     }
 }

@@ -1,6 +1,6 @@
 //! How one ceiling is split among pods.
 
-/// Of the ceiling, one part in so many is granted to nobody who has a share: a newcomer need not wait until others are
+/// Of what there is, one part in so many is granted to nobody who has a share: a newcomer need not wait until others are
 /// seen to have shrunk.
 const RESERVE: u64 = 10;
 
@@ -18,7 +18,7 @@ pub(super) struct Claim {
     pub share: u64,
     /// What it counts as: see the module's `C`.
     pub counts: u64,
-    /// What counts of it however small its share becomes.
+    /// What counts of it for a period however small its share becomes; nothing of a rate a second.
     pub used: u64,
     /// What it would like.
     pub wanted: u64,
@@ -33,7 +33,7 @@ pub(super) struct Claim {
 pub(super) fn split(ceiling: u64, spent: u64, claims: &[Claim]) -> Vec<u64> {
     let room = ceiling.saturating_sub(spent);
     let everyone = claims.len() as u64;
-    let reserve = (ceiling / RESERVE).min(room.saturating_sub(everyone));
+    let reserve = (room / RESERVE).min(room.saturating_sub(everyone));
     let counted = sum(claims.iter().map(|claim| claim.counts));
     let targets = targets(room - reserve, claims);
     let mut shares: Vec<u64> = claims.iter().map(|claim| claim.share).collect();
@@ -58,11 +58,10 @@ pub(super) fn split(ceiling: u64, spent: u64, claims: &[Claim]) -> Vec<u64> {
 
 /// Where those who must grow will not find enough, those who have more than they should give it up, although it is little.
 fn make_room(free: u64, targets: &[u64], claims: &[Claim], shares: &mut [u64]) {
-    let missing = |(claim, target): (&Claim, &u64)| match is_growth(claim.share, *target) && !claim.silent {
-        true => target.saturating_sub(claim.counts),
-        false => 0,
-    };
-    let missing = sum(claims.iter().zip(targets).map(missing));
+    let grows = |(claim, target): &(&Claim, &u64)| is_growth(claim.share, **target) && !claim.silent;
+    let missing = claims.iter().zip(targets).filter(grows);
+    let missing = missing.map(|(claim, target)| target.saturating_sub(claim.counts));
+    let missing = sum(missing);
     let coming = |(claim, share): (&Claim, &u64)| claim.counts.saturating_sub((*share).max(claim.used));
     let mut there = free.saturating_add(sum(claims.iter().zip(shares.iter()).map(coming)));
     let excess = |index: usize, shares: &[u64]| match (claims[index].silent, shares[index]) {

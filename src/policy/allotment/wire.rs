@@ -49,7 +49,8 @@ pub enum WireError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Allotment {
-    version: u32,
+    /// The version of this format.
+    pub version: u32,
     /// The pod's UID.
     pub pod: String,
     /// Which of its sidecar's lives.
@@ -66,7 +67,8 @@ pub struct Allotment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Report {
-    version: u32,
+    /// The version of this format.
+    pub version: u32,
     /// The pod's UID.
     pub pod: String,
     /// Its life.
@@ -93,7 +95,8 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Farewell {
-    version: u32,
+    /// The version of this format.
+    pub version: u32,
     /// The pod's UID.
     pub pod: String,
     /// Its life.
@@ -214,7 +217,7 @@ impl Farewell {
     /// The farewell that releases most of what is left of the shares and fits a termination message.
     ///
     /// `left`: by ceiling and period, the share and what counts of it. What does not fit is left out: its share counts on,
-    /// which is never too little.
+    /// which is never too little, and longer.
     #[must_use]
     pub(super) fn fitting(pod: String, life: Life, revision: u64, mut left: Vec<(CeilingKey, u64, u64, u64)>) -> Self {
         let mut farewell = Self {
@@ -224,7 +227,7 @@ impl Farewell {
             revision,
             used: BTreeMap::new(),
         };
-        left.retain(|(_, _, share, used)| used < share);
+        left.retain(|(_, _, share, used)| *share > 0 || *used > 0);
         // Most first, as a part of the share: one recipient of a second is as much as thousands of a day.
         left.sort_by(|(.., one_share, one), (.., two_share, two)| {
             let (one, two) = (

@@ -240,6 +240,7 @@ fn a_recipient_is_known_once_something_was_delivered() {
 }
 
 #[test]
+#[allow(clippy::print_stdout)] // The worst case is worth seeing.
 fn arrivals_around_every_border_fill_no_stretch_beyond_the_rate() {
     // What finds out a fixed window (2.0 times the rate) and a bucket that refills (up to 2.0): a burst before a border,
     // one after it, then more than the rate for many periods.

@@ -4,3 +4,4 @@ mod fleet;
 mod grants;
 mod shares;
 mod simulation;
+mod world;
