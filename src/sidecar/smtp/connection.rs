@@ -63,18 +63,24 @@ impl<D: Desk> Connections<D> {
         let mut session = Session::new(self.limits, tls, self.memory.clone());
         let end = self.converse(&mut session, &mut stream).await;
         match (end, &self.tls) {
-            (End::Secure, Some(config)) => {
-                let acceptor = TlsAcceptor::from(Arc::clone(config));
-                let Ok(Ok(mut secured)) = timeout(self.limits.handshake, acceptor.accept(stream)).await else {
-                    tracing::debug!("a TLS handshake failed");
-                    return;
-                };
-                session.secured();
-                self.converse(&mut session, &mut secured).await;
-                self.part(&mut secured).await;
-            }
+            // On the heap: TLS is large, and most connections never have it.
+            (End::Secure, Some(config)) => Box::pin(self.secure(session, stream, config)).await,
             (End::Done | End::Secure, _) => self.part(&mut stream).await,
         }
+    }
+
+    async fn secure<S>(&self, mut session: Session, stream: S, config: &Arc<ServerConfig>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+        let Ok(Ok(mut stream)) = timeout(self.limits.handshake, handshake).await else {
+            tracing::debug!("a TLS handshake failed");
+            return;
+        };
+        session.secured();
+        self.converse(&mut session, &mut stream).await;
+        self.part(&mut stream).await;
     }
 
     async fn converse<S>(&self, session: &mut Session, stream: &mut S) -> End
