@@ -21,8 +21,8 @@ use super::session::{Phase, Question, Session, Step, Tls};
 /// Octets read at once. A command line has at most 512, a message comes in as many reads as it takes.
 const READ: usize = 16 * 1024;
 
-/// Reads of what a client still sends after the last reply: were it not read, the system would cut the connection and
-/// the client lose that reply.
+/// Reads, of [`READ`] octets, of what a client still sends after the last reply. Were it not read, the system would cut
+/// the connection: the client's next write would fail, and it would not look for that reply. Together 1 MiB.
 const LINGER_READS: usize = 64;
 
 /// What every connection needs.
@@ -186,7 +186,7 @@ impl<D: Desk> Connections<D> {
     {
         let parting = async {
             stream.shutdown().await?;
-            let mut buffer = [0; 1024];
+            let mut buffer = vec![0; READ];
             for _ in 0..LINGER_READS {
                 if stream.read(&mut buffer).await? == 0 {
                     break;

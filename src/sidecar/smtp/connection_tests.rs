@@ -74,8 +74,11 @@ fn connect<D: Desk + 'static>(
 
 const WIDE: usize = 1 << 20;
 
+/// Runs a test. Where time is paused it stands still while anything happens: the hour passes only when all wait.
 async fn on_one_thread(test: impl Future<Output = ()>) {
-    LocalSet::new().run_until(Box::pin(test)).await;
+    let thread = LocalSet::new();
+    let ended = timeout(Duration::from_hours(1), thread.run_until(Box::pin(test)));
+    ended.await.expect("somebody waits for what does not come");
 }
 
 #[tokio::test(start_paused = true)]
