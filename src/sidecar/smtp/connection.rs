@@ -21,8 +21,8 @@ use super::session::{Phase, Question, Session, Step, Tls};
 /// Octets read at once. A command line has at most 512, a message comes in as many reads as it takes.
 const READ: usize = 16 * 1024;
 
-/// Reads of what a client still sends after the last reply: were it not read, the system would cut the connection and
-/// the client lose that reply.
+/// Reads, of [`READ`] octets, of what a client still sends after the last reply. Were it not read, the system would cut
+/// the connection: the client's next write would fail, and it would not look for that reply. Together 1 MiB.
 const LINGER_READS: usize = 64;
 
 /// What every connection needs.
@@ -63,18 +63,24 @@ impl<D: Desk> Connections<D> {
         let mut session = Session::new(self.limits, tls, self.memory.clone());
         let end = self.converse(&mut session, &mut stream).await;
         match (end, &self.tls) {
-            (End::Secure, Some(config)) => {
-                let acceptor = TlsAcceptor::from(Arc::clone(config));
-                let Ok(Ok(mut secured)) = timeout(self.limits.handshake, acceptor.accept(stream)).await else {
-                    tracing::debug!("a TLS handshake failed");
-                    return;
-                };
-                session.secured();
-                self.converse(&mut session, &mut secured).await;
-                self.part(&mut secured).await;
-            }
+            // On the heap: TLS is large, and most connections never have it.
+            (End::Secure, Some(config)) => Box::pin(self.secure(session, stream, config)).await,
             (End::Done | End::Secure, _) => self.part(&mut stream).await,
         }
+    }
+
+    async fn secure<S>(&self, mut session: Session, stream: S, config: &Arc<ServerConfig>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+        let Ok(Ok(mut stream)) = timeout(self.limits.handshake, handshake).await else {
+            tracing::debug!("a TLS handshake failed");
+            return;
+        };
+        session.secured();
+        self.converse(&mut session, &mut stream).await;
+        self.part(&mut stream).await;
     }
 
     async fn converse<S>(&self, session: &mut Session, stream: &mut S) -> End
@@ -180,7 +186,7 @@ impl<D: Desk> Connections<D> {
     {
         let parting = async {
             stream.shutdown().await?;
-            let mut buffer = [0; 1024];
+            let mut buffer = vec![0; READ];
             for _ in 0..LINGER_READS {
                 if stream.read(&mut buffer).await? == 0 {
                     break;

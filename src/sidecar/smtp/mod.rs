@@ -25,6 +25,8 @@ mod rcpt;
 mod reply;
 mod server;
 mod session;
+#[cfg(test)]
+mod test_support;
 mod tls;
 mod transaction;
 

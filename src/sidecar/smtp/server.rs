@@ -125,6 +125,7 @@ async fn turn_away(mut stream: TcpStream) {
     }
 }
 
+/// Waits for what has begun; what then still goes on ends with the set.
 async fn end(mut connections: JoinSet<()>, grace: Duration) {
     let ended = timeout(grace, async {
         while let Some(ended) = connections.join_next().await {
@@ -136,7 +137,6 @@ async fn end(mut connections: JoinSet<()>, grace: Duration) {
             connections = connections.len(),
             "mail was still under way at the end of the grace period"
         );
-        connections.shutdown().await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
 
 /// Whom the certificate names: what an application in the same pod calls the sidecar.
@@ -29,13 +29,25 @@ pub enum TlsError {
 /// # Errors
 /// [`TlsError`]: randomness or the key's algorithm is missing.
 pub fn self_signed() -> Result<Arc<ServerConfig>, TlsError> {
+    let (certificate, key) = generate()?;
+    configure(certificate, key)
+}
+
+pub(super) fn generate() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), TlsError> {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(NAMES.map(str::to_owned).to_vec())?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+    Ok((cert.der().clone(), PrivateKeyDer::Pkcs8(key)))
+}
+
+pub(super) fn configure(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     // The provider is named: another crate's feature must not choose it.
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)?;
+        .with_single_cert(vec![certificate], key)?;
     Ok(Arc::new(config))
 }
