@@ -14,13 +14,13 @@ from simulator import Simulator
 
 MODES = ("Paused", "Capture", "Simulate", "Restricted", "Live")
 
-# As the operator publishes it. Each mode has a configuration set of its own, by which SES's messages are told apart.
+# As the operator publishes it. Each sidecar has a configuration set of its own, by which SES's messages are told apart.
 CONFIG = """\
 version: 1
 namespace: shop
 account: {{name: primary, region: us-east-1, endpointUrl: "{endpoint}"}}
 unmatched: {{mode: Paused, from: [default]}}
-ceilings: {{recipients: [1000/s], newRecipients: [], from: {{recipients: [MailGuardrail/staging]}}}}
+ceilings: {{recipients: [{ceilings}], newRecipients: [], from: {{recipients: [MailGuardrail/staging]}}}}
 policies:
 - name: mail
   match: {{type: Rest}}
@@ -30,7 +30,7 @@ policies:
   otherRecipients: {{action: Reject}}
   senders: [example.com]
   ceilings: {{recipients: [], newRecipients: [], perRecipient: [], maxWaitMillis: 0}}
-  configurationSet: shop-{mode}
+  configurationSet: {set}
   from:
     mode: [MailGuardrail/staging]
     allowed: [MailPolicy/mail]
@@ -50,11 +50,16 @@ def fetch(url):
 class Sidecar:
     """`mail-sidecar` in one mode, with what a pod mounts."""
 
-    def __init__(self, mode, ses, folder):
+    def __init__(self, mode, ses, folder, ceilings="1000/s"):
+        self.ses = ses
         self.mode = mode
+        self.set = folder.name
+        create = {"body": {"ConfigurationSetName": self.set}}
+        ses.admin("POST", "operations/CreateConfigurationSet", create)
+        folder.mkdir()
         self.log = folder / "log"
         files = {
-            "config/sidecar.yaml": CONFIG.format(mode=mode, endpoint=ses.endpoint),
+            "config/sidecar.yaml": CONFIG.format(mode=mode, ceilings=ceilings, set=self.set, endpoint=ses.endpoint),
             "suppressions/key": "k" * 32,
             "suppressions/revision": "r1",
             "suppressions/hashes": "",
@@ -106,6 +111,15 @@ class Sidecar:
             "AWS_SECRET_ACCESS_KEY": "any",
         }
 
+    def mailed(self):
+        """Id and recipients of each message that SES received from it, oldest first."""
+        messages = self.ses.admin("GET", "received")["messages"]
+        return [
+            (message["messageId"], [recipient["address"] for recipient in message["recipients"]])
+            for message in messages
+            if message["configurationSet"] == self.set
+        ]
+
     def captured(self):
         """Id and recipients of each captured message, oldest first."""
         messages = json.loads(fetch(f"http://{self.http}/captured"))["messages"]
@@ -115,17 +129,14 @@ class Sidecar:
         ]
 
     def messages(self):
-        """How many messages came, by way in and outcome."""
-        found = re.findall(
-            r'^mail_policy_sidecar_messages_total\{way="(\w+)",outcome="(\w+)"\} (\d+)$',
-            fetch(f"http://{self.status}/metrics"),
-            re.MULTILINE,
-        )
-        return {(way, outcome): int(count) for way, outcome, count in found}
+        """How many messages came, whatever became of them."""
+        metrics = fetch(f"http://{self.status}/metrics")
+        counts = re.findall(r"^mail_policy_sidecar_messages_total\{.*\} (\d+)$", metrics, re.MULTILINE)
+        return sum(map(int, counts))
 
 
 class Stage:
-    """All modes at once."""
+    """All modes at once, and one sidecar to which no ceiling was set."""
 
     def __init__(self):
         with contextlib.ExitStack() as stack:
@@ -134,20 +145,11 @@ class Stage:
             stack.callback(self.ses.close)
             self.sidecars = {}
             for mode in MODES:
-                self.ses.admin("POST", "operations/CreateConfigurationSet", {"body": {"ConfigurationSetName": f"shop-{mode}"}})
-                (folder / mode).mkdir()
-                self.sidecars[mode] = Sidecar(mode, self.ses, folder / mode)
+                self.sidecars[mode] = Sidecar(mode, self.ses, folder / f"shop-{mode}")
                 stack.callback(self.sidecars[mode].close)
+            self.unlimited = Sidecar("Live", self.ses, folder / "shop-unlimited", ceilings="")
+            stack.callback(self.unlimited.close)
             self._stack = stack.pop_all()
 
     def close(self):
         self._stack.close()
-
-    def mailed(self, mode):
-        """Id and recipients of each message that SES received from this mode's sidecar, oldest first."""
-        messages = self.ses.admin("GET", "received?limit=1000")["messages"]
-        return [
-            (message["messageId"], [recipient["address"] for recipient in message["recipients"]])
-            for message in messages
-            if message["configurationSet"] == f"shop-{mode}"
-        ]
