@@ -71,7 +71,8 @@ class Sidecar:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         (folder / "state").mkdir()
-        command = [os.environ["MAIL_SIDECAR"], "--alone"]
+        # It does not outlive the tests, however they end.
+        command = ["setpriv", "--pdeathsig", "KILL", os.environ["MAIL_SIDECAR"], "--alone"]
         for listener in ("smtp", "http", "status"):
             command += [f"--{listener}", "127.0.0.1:0"]
         for name in ("config", "suppressions", "credentials", "state"):

@@ -32,5 +32,5 @@ try {
 } catch (Exception $error) {
     fwrite(STDERR, "$error\n");
     $code = $mail->getSMTPInstance()->getError()['smtp_code'];
-    echo implode("\t", ['refused', $code, $error::class, preg_replace('/\s+/', ' ', $error->getMessage())]), "\n";
+    echo implode("\t", ['refused', $code, (new ReflectionClass($error))->getShortName(), preg_replace('/\s+/', ' ', $error->getMessage())]), "\n";
 }

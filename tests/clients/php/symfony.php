@@ -26,5 +26,5 @@ try {
     echo "accepted\t", trim($answer[1]), "\n";
 } catch (TransportExceptionInterface $error) {
     fwrite(STDERR, "$error\n");
-    echo implode("\t", ['refused', $error->getCode(), $error::class, preg_replace('/\s+/', ' ', $error->getMessage())]), "\n";
+    echo implode("\t", ['refused', $error->getCode(), (new ReflectionClass($error))->getShortName(), preg_replace('/\s+/', ' ', $error->getMessage())]), "\n";
 }
