@@ -48,11 +48,12 @@ lint-dependencies: ## licences, bans and sources of dependencies, where cargo-de
 	fi
 
 # Compiling Go and compiling Rust are the two long parts of a first run and need nothing of each other.
-.PHONY: test test-build test-generated test-python test-rust
+.PHONY: test test-build test-generated test-python test-clients test-rust
 test: ## everything that can be tested here; builds a control plane first, ten minutes once
 	@$(MAKE) --no-print-directory --jobs=2 controlplane test-build
 	@$(MAKE) --no-print-directory test-generated
 	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-clients
 	@$(MAKE) --no-print-directory test-rust
 
 test-build: ## compile the tests and all that they start
@@ -67,8 +68,11 @@ test-generated: crds ## crds/ is what the code generates
 	    exit 1; \
 	fi
 
-test-python: test-build ## clients that we did not write
+test-python: test-build ## the simulator, asked by clients that we did not write
 	tests/python/run target/debug/mail-policy-operator
+
+test-clients: test-build ## the sidecar, in each mode, asked by programs that we did not write
+	tests/clients/run target/debug
 
 test-rust: controlplane ## units, properties, the real API server
 	$(CARGO) test --locked
