@@ -60,7 +60,8 @@ pub struct Counted {
     ceilings: Ceilings,
     past: Option<Past>,
     share: Share,
-    own: NamespaceLimits,
+    /// What the configuration states; `None` before the first.
+    own: Option<NamespaceLimits>,
     in_force: InForce,
     has_complained: bool,
 }
@@ -74,7 +75,7 @@ impl Counted {
             ceilings: Ceilings::default(),
             past: None,
             share,
-            own: NamespaceLimits::default(),
+            own: None,
             in_force: InForce::default(),
             has_complained: false,
         }
@@ -105,13 +106,13 @@ impl Counted {
 
     /// Keeps the ceilings of another configuration from now on.
     pub fn set_limits(&mut self, own: NamespaceLimits, now: Timestamp, moment: Moment) {
-        if own == self.own {
+        if self.own.as_ref() == Some(&own) {
             return;
         }
         if let Share::Allotted(share) = &mut self.share {
             share.keep(&own);
         }
-        self.own = own;
+        self.own = Some(own);
         self.reckon(now, moment);
     }
 
@@ -133,12 +134,14 @@ impl Counted {
     /// What is in force of limits and share, and a snapshot of it: only onto that can a journal be replayed. Where it cannot
     /// be written, what was kept is read again before anything is sent.
     fn reckon(&mut self, now: Timestamp, moment: Moment) {
+        // Before the first configuration the past stays under the limits that it was kept under: none would be kept of it.
+        let Some(own) = &self.own else { return };
         self.in_force = match &self.share {
             Share::Whole => InForce {
-                limits: self.own.clone(),
+                limits: own.clone(),
                 ..InForce::default()
             },
-            Share::Allotted(share) => share.in_force(&self.own, now),
+            Share::Allotted(share) => share.in_force(own, now),
         };
         self.ceilings = std::mem::take(&mut self.ceilings).under(&self.in_force.limits, moment);
         let kept = self.kept();
@@ -170,7 +173,7 @@ impl Counted {
         moment: Moment,
     ) -> Result<Ticket, Hindered> {
         self.lapse(now, moment);
-        if self.past.is_none() {
+        if self.past.is_none() || self.own.is_none() {
             return Err(Hindered::NotKept);
         }
         let new = self.new_among(mailed);
@@ -294,7 +297,13 @@ impl Counted {
                 (Counts::NewRecipients, new.into()),
             ] {
                 let key = policy.map_or_else(|| CeilingKey::namespace(of), |policy| CeilingKey::policy(policy, of));
-                if key.limits(&self.own).is_some_and(|limits| !limits.is_empty()) && count.all > 0 {
+                if self
+                    .own
+                    .as_ref()
+                    .and_then(|own| key.limits(own))
+                    .is_some_and(|limits| !limits.is_empty())
+                    && count.all > 0
+                {
                     share.asked(&key, count, outcome, moment);
                 }
             }
@@ -307,7 +316,11 @@ impl Counted {
         if hindrance.wait.is_some() {
             return hindrance;
         }
-        let own = CeilingKey::of(&hindrance.ceiling).and_then(|key| key.limits(&self.own));
+        let own = self
+            .own
+            .as_ref()
+            .zip(CeilingKey::of(&hindrance.ceiling))
+            .and_then(|(own, key)| key.limits(own));
         let count = match hindrance.ceiling.of {
             CeilingOf::NewRecipients => new,
             CeilingOf::Recipients | CeilingOf::PerRecipient => Count::of(mailed).longer,

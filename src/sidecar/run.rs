@@ -84,6 +84,10 @@ pub struct Args {
     /// Host and port of the namespace's Mailpit, which gets captured messages in place of the store.
     #[arg(long, env = "MAIL_SIDECAR_MAILPIT", value_parser = host_and_port)]
     pub mailpit: Option<(String, u16)>,
+    /// Offers STARTTLS, for clients that insist on it. Its certificate proves nothing: clients that take whatever is offered
+    /// would refuse it.
+    #[arg(long, env = "MAIL_SIDECAR_STARTTLS")]
+    pub starttls: bool,
     /// What becomes of a message by SMTP with lines that do not end in CRLF.
     #[arg(long, env = "MAIL_SIDECAR_LINE_ENDINGS", value_enum, default_value_t = LineEndings::Deny)]
     pub invalid_line_endings: LineEndings,
@@ -129,10 +133,11 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
 /// # Errors
 /// [`StartError`] where it cannot start. A mail problem is none: then it runs and refuses mail.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-    // Without a certificate there is no STARTTLS: few clients insist on it, and the way is loopback.
-    let tls = smtp::self_signed()
-        .inspect_err(|error| warn!(%error, "STARTTLS is not offered"))
-        .ok();
+    let made = args.starttls.then(smtp::self_signed).transpose();
+    let tls = made.unwrap_or_else(|error| {
+        warn!(%error, "STARTTLS is not offered");
+        None
+    });
     let limits = smtp::Limits {
         grace: Duration::from_secs(args.grace_seconds),
         ..smtp::Limits::default()

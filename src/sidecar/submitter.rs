@@ -78,7 +78,7 @@ impl smtp::Desk for Submitter {
             Err(denial) => Err(denial),
         };
         match taken {
-            Ok(receipt) => Reply::new(250, (2, 0, 0), format!("Ok {}", receipt.id())),
+            Ok(receipt) => Reply::new(250, (2, 0, 0), format!("Ok: queued as {}", receipt.id())),
             Err(denial) => reply(&denial),
         }
     }

@@ -50,7 +50,7 @@ def fetch(url):
 class Sidecar:
     """`mail-sidecar` in one mode, with what a pod mounts."""
 
-    def __init__(self, mode, ses, folder, ceilings="1000/s"):
+    def __init__(self, mode, ses, folder, ceilings="1000/s", flags=()):
         self.ses = ses
         self.mode = mode
         self.set = folder.name
@@ -73,6 +73,7 @@ class Sidecar:
         (folder / "state").mkdir()
         # It does not outlive the tests, however they end.
         command = ["setpriv", "--pdeathsig", "KILL", os.environ["MAIL_SIDECAR"], "--alone"]
+        command += flags
         for listener in ("smtp", "http", "status"):
             command += [f"--{listener}", "127.0.0.1:0"]
         for name in ("config", "suppressions", "credentials", "state"):
@@ -150,6 +151,8 @@ class Stage:
                 stack.callback(self.sidecars[mode].close)
             self.unlimited = Sidecar("Live", self.ses, folder / "shop-unlimited", ceilings="")
             stack.callback(self.unlimited.close)
+            self.with_tls = Sidecar("Restricted", self.ses, folder / "shop-tls", flags=["--starttls"])
+            stack.callback(self.with_tls.close)
             self._stack = stack.pop_all()
 
     def close(self):

@@ -88,7 +88,7 @@ async fn a_stranger_is_refused_at_rcpt_and_the_others_are_mailed() {
         "{heard}"
     );
     assert!(refused.contains("MailPolicy/mail"), "{heard}");
-    assert!(heard.contains("\r\n250 2.0.0 Ok "), "{heard}");
+    assert!(heard.contains("\r\n250 2.0.0 Ok: queued as "), "{heard}");
     assert_eq!(stage.mailed(), ["jo@example.com"]);
 }
 
@@ -167,7 +167,7 @@ async fn smuggled_commands_are_text_and_bare_line_ends_are_refused_or_mended() {
     assert!(stage.mailed().is_empty());
     let (stage, at) = Stage::set_with(&[], &["--invalid-line-endings", "fix"]).await;
     let heard = dialogue(at.smtp, said.as_bytes()).await;
-    assert!(heard.contains("\r\n250 2.0.0 Ok "), "{heard}");
+    assert!(heard.contains("\r\n250 2.0.0 Ok: queued as "), "{heard}");
     assert_eq!(stage.mailed(), ["jo@example.com"]);
 }
 

@@ -25,8 +25,10 @@ const PARTS_MAX: usize = 10_000;
 /// The largest text: what an object of Kubernetes holds, less its other fields.
 const TEXT_MAX: usize = 1_000_000;
 
-/// When to look again: while something is awaited, and while nothing is, in seconds. What a pod wants is then seen soon
-/// enough for a client that tries again after half a minute.
+/// When to look again, in seconds: while a pod has not been heard of at all (its first message waits up to 5 s); while
+/// something else is awaited; and while nothing is, where what a pod wants is seen soon enough for a client that tries
+/// again after half a minute.
+const AT_ONCE_SECONDS: i64 = 1;
 const SOON_SECONDS: i64 = 5;
 const LATE_SECONDS: i64 = 30;
 
@@ -121,8 +123,9 @@ impl Ledger {
 
     /// Hears what pods say, and gives out what may be given.
     ///
-    /// `limits` are the namespace's whole ceilings; `pods` all pods of the namespace that have a sidecar. One that is in
-    /// the ledger and not among them is gone.
+    /// `limits` are the namespace's whole ceilings; `pods` all pods of the namespace whose sidecar has started, but for
+    /// those that were never heard of. One that is in the ledger and not among them is gone: a listing that is not whole
+    /// is none.
     #[must_use]
     pub fn grant(&self, limits: &NamespaceLimits, pods: &[Pod], now: Timestamp) -> Granted {
         let mut ledger = self.clone();
@@ -146,7 +149,7 @@ impl Ledger {
         ledger.write(changed.iter().chain(&renewed), now);
 
         let (patches, awaited) = ledger.patches(pods);
-        let next = ledger.next(unmet || awaited, now);
+        let next = ledger.next(pods, unmet || awaited, now);
         Granted {
             ledger,
             store,
@@ -358,7 +361,11 @@ impl Ledger {
         (patches, awaited)
     }
 
-    fn next(&self, soon: bool, now: Timestamp) -> Timestamp {
+    fn next(&self, pods: &[Pod], soon: bool, now: Timestamp) -> Timestamp {
+        let unheard = |pod: &Pod| matches!(pod.word, Word::Silence) && !self.holders.contains_key(&pod.uid);
+        if pods.iter().any(unheard) {
+            return later(now, AT_ONCE_SECONDS);
+        }
         if self.holders.is_empty() {
             let spent = self.spent.values().flat_map(BTreeMap::values);
             return spent.filter_map(Spent::next).min().unwrap_or(Timestamp::MAX);

@@ -63,9 +63,12 @@ pub fn v1(action: &str, result: &str) -> Answer {
 /// A refusal as SES v1 writes it.
 pub fn v1_refusal(status: u16, name: &str, message: &str) -> Answer {
     let side = if status < 500 { "Sender" } else { "Receiver" };
-    // v1's names are v2's without their end, but for the rate's.
+    // v1 has names of its own (service model of 2010-12-01); where it has none, v2's without its end is what comes nearest.
     let code = match name {
         "TooManyRequestsException" => "Throttling",
+        "SendingPausedException" | "AccountSuspendedException" => "AccountSendingPausedException",
+        "BadRequestException" => "InvalidParameterValue",
+        "InternalServiceErrorException" => "InternalFailure",
         name => name.trim_end_matches("Exception"),
     };
     let body = format!(

@@ -68,6 +68,7 @@ fn a_pod_is_granted_a_share_once_it_is_heard_of() {
     let limits = namespace(&["100/h"]);
     let silent = Ledger::default().grant(&limits, &[pod("a", Word::Silence)], at(0));
     assert!(silent.ledger.is_empty() && silent.patches.is_empty());
+    assert_eq!(silent.next, at(1));
     let granted = silent.ledger.grant(&limits, &[pod("a", report("a", 0, 0, 0))], at(1));
     assert!(granted.store);
     assert_eq!(share(&granted, "a"), Some(90), "a tenth stays for newcomers");
