@@ -92,6 +92,7 @@ impl Server<'_> {
 pub(crate) async fn rows(rig: &Rig, time: Duration) -> Result<Vec<Row>> {
     let ours = rig.sidecar("smtp", rig.simulator, Ceilings::Wide).await?;
     let without = rig.sidecar("smtp-without", rig.simulator, Ceilings::None).await?;
+    let to_bare = rig.sidecar("smtp-bare", rig.bare, Ceilings::Wide).await?;
     let sink = peers::sink(rig).await.map_err(|error| error.to_string());
     let mailpit = peers::mailpit(rig, "mailpit").await.map_err(|error| error.to_string());
     let postfix = match &sink {
@@ -116,6 +117,8 @@ pub(crate) async fn rows(rig: &Rig, time: Duration) -> Result<Vec<Row>> {
             ("smtp-sink alone", peer(&sink)),
             ("sidecar", Ok(Server::Sidecar(&ours))),
             ("sidecar without ceilings", Ok(Server::Sidecar(&without))),
+            // As little behind it as behind the others: the simulator reads every message and judges it.
+            ("sidecar to the bare server", Ok(Server::Sidecar(&to_bare))),
             ("Mailpit", peer(&mailpit)),
             ("Postfix", peer(&postfix)),
         ] {
