@@ -23,11 +23,14 @@ cluster: controlplane ## a Kubernetes API on loopback that stays until Ctrl-C; p
 crds: ## write what is generated into crds/
 	$(CARGO) run --quiet --bin mail-policy-operator -- crds --out crds
 
-bench: bench-controller ## every bench
+bench: bench-controller bench-sidecar ## every bench
 
-.PHONY: bench-controller
+.PHONY: bench-controller bench-sidecar
 bench-controller: controlplane ## time, memory, SES calls and API writes for thousands of policies
 	$(CARGO) bench --bench controller
+
+bench-sidecar: ## what a message costs in the sidecar, beside the same load without it, Mailpit and Postfix
+	$(CARGO) bench --bench sidecar
 
 ## What CI runs.
 
