@@ -89,7 +89,10 @@ async fn pods_share_a_ceiling_and_what_one_leaves_behind_counts_on() {
     let total = stage.ses().received_total();
     assert_eq!(total, by_one + by_two + 2);
     assert!(total <= 40, "{total} of 40 in an hour");
-    assert!(total >= 10, "most of it is given to those who want it: {by_one} and {by_two}");
+    assert!(
+        total >= 10,
+        "most of it is given to those who want it: {by_one} and {by_two}"
+    );
 
     one.delete().await.unwrap();
     two.vanish().await.unwrap();
