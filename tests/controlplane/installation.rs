@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use crate::support::{ControlPlane, Error, Options, Process, Result, eventually};
 
 /// What people wait for at most in these tests.
-pub const DEADLINE: Duration = Duration::from_mins(1);
+pub const DEADLINE: Duration = Duration::from_mins(2);
 
 /// One API server with the CRDs, and one operator.
 pub struct Installation {

@@ -187,7 +187,7 @@ async fn the_operator_may_change_nothing_of_others() {
     );
 
     let pods: Api<Pod> = Api::namespaced(client.clone(), "shop");
-    refused("to list pods", pods.list(&ListParams::default()).await);
+    refused("to delete pods", pods.delete("x", &DeleteParams::default()).await);
     let pod = json!({"metadata": {"name": "pod"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     let pod: Pod = serde_json::from_value(pod).unwrap();
     refused("to make pods", pods.create(&PostParams::default(), &pod).await);
