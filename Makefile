@@ -12,13 +12,20 @@ help: ## list the targets
 
 ## What a person runs.
 
-.PHONY: demo cluster crds bench
-demo: controlplane ## the whole story on a real API server; stays until Ctrl-C, DEMO=once ends
-	$(CARGO) build --locked --bin mail-policy-operator --bin mail-sidecar --example demo
-	$(CARGO) run --quiet --example demo
+.PHONY: demo demo-build cluster cluster-build crds bench
+demo: ## the whole story on a real Kubernetes, in pods where it can (NODE=no: without); DEMO=once ends by itself
+	@$(MAKE) --no-print-directory --jobs=2 node demo-build
+	@tests/node/run --if-possible target/debug/examples/demo
 
-cluster: controlplane ## a Kubernetes API on loopback that stays until Ctrl-C; prints its KUBECONFIG
-	$(CARGO) run --quiet --example cluster
+demo-build:
+	$(CARGO) build --locked --bins --examples
+
+cluster: ## a Kubernetes that stays until Ctrl-C, with a node where it can (NODE=no: without)
+	@$(MAKE) --no-print-directory --jobs=2 node cluster-build
+	@tests/node/run --if-possible target/debug/examples/cluster
+
+cluster-build:
+	$(CARGO) build --locked --example cluster
 
 crds: ## write what is generated into crds/
 	$(CARGO) run --quiet --bin mail-policy-operator -- crds --out crds
@@ -51,13 +58,14 @@ lint-dependencies: ## licences, bans and sources of dependencies, where cargo-de
 	fi
 
 # Compiling Go and compiling Rust are the two long parts of a first run and need nothing of each other.
-.PHONY: test test-build test-generated test-python test-clients test-rust
+.PHONY: test test-build test-generated test-python test-clients test-rust test-node
 test: ## everything that can be tested here; builds a control plane first, ten minutes once
-	@$(MAKE) --no-print-directory --jobs=2 controlplane test-build
+	@$(MAKE) --no-print-directory --jobs=2 node test-build
 	@$(MAKE) --no-print-directory test-generated
 	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory test-clients
 	@$(MAKE) --no-print-directory test-rust
+	@$(MAKE) --no-print-directory test-node
 
 test-build: ## compile the tests and all that they start
 	$(CARGO) build --locked --all-targets
@@ -82,6 +90,17 @@ test-clients: test-build ## the sidecar, in each mode, asked by programs that we
 test-rust: controlplane ## units, properties, the real API server
 	$(CARGO) test --locked
 
-.PHONY: controlplane
+# There is no network where they run, and nothing left to fetch or compile.
+test-node: node test-build ## pods with a sidecar on a real node, where this machine can have one
+	@if tests/node/run --check; then \
+	    tests/node/run $(CARGO) test --locked --offline --test node -- --include-ignored --nocapture; \
+	else \
+	    echo "the tests with pods are left out"; \
+	fi
+
+.PHONY: controlplane node
 controlplane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, built into a cache outside the checkout
 	@tests/controlplane/build >/dev/null
+
+node: ## what controlplane builds, and where a node can run kubelet, kube-proxy and kube-scheduler
+	@tests/controlplane/build $$(tests/node/run --check && echo node) >/dev/null

@@ -1,8 +1,11 @@
-//! `make demo`: the whole story on a real API server, with an SES account of its own in this process.
+//! `make demo`: the whole story on a real API server, with an SES account of its own in this process. Where the machine
+//! allows a node (see tests/node/run), operator, sidecars and workloads are pods; otherwise they are processes.
 //!
 //! Stays until Ctrl-C, so that anyone can look around with the printed KUBECONFIG; `DEMO=once` ends.
 #![allow(clippy::print_stdout)] // what it prints is what it is for
 
+#[path = "demo/letters.rs"]
+mod letters;
 #[path = "demo/mail.rs"]
 mod mail;
 #[path = "../tests/support/mod.rs"]
@@ -10,11 +13,13 @@ mod support;
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use mail::Ground;
 use mail_policy_operator::{
     clock,
     simulator::{
@@ -22,7 +27,7 @@ use mail_policy_operator::{
         state::{AccountSettings, Owner},
     },
 };
-use support::{ControlPlane, Error, Options, Process, Result, eventually};
+use support::{ControlPlane, Error, Node, Options, Process, Result, eventually, ours};
 
 /// How long anything may take to settle.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -33,9 +38,66 @@ const WINDOW_OF: (&str, &str) = ("shop-dev", "mail");
 
 /// Everything that runs.
 struct Demo {
-    cluster: ControlPlane,
+    cluster: Cluster,
     ses: Running,
-    operator: Process,
+}
+
+/// Where the operator, and later the workloads, run.
+#[allow(clippy::large_enum_variant)] // There is one.
+enum Cluster {
+    /// In pods.
+    Node(Node),
+    /// In processes beside an API server.
+    Api(ControlPlane, Process),
+}
+
+impl Cluster {
+    async fn start() -> Result<Self> {
+        if Node::address_here().is_some() {
+            let node = Node::start().await?;
+            node.import_ours().await?;
+            node.install_operator(&[]).await?;
+            return Ok(Self::Node(node));
+        }
+        let cluster = ControlPlane::start(Options::default()).await?;
+        cluster.apply_crds().await?;
+        cluster
+            .kubectl(&["apply", "--kustomize", &folder("deploy/operator")])
+            .await?;
+        let operator = operator(&cluster).await?;
+        Ok(Self::Api(cluster, operator))
+    }
+
+    /// What the operator said last.
+    async fn log(&self) -> String {
+        match self {
+            Self::Api(_, operator) => operator.log_tail(),
+            Self::Node(node) => {
+                let logs = [
+                    "logs",
+                    "--namespace",
+                    "mail-policy-system",
+                    "deployment/mail-policy-operator",
+                    "--tail=20",
+                ];
+                node.cluster
+                    .kubectl(&logs)
+                    .await
+                    .unwrap_or_else(|error| error.to_string())
+            }
+        }
+    }
+}
+
+impl Deref for Cluster {
+    type Target = ControlPlane;
+
+    fn deref(&self) -> &ControlPlane {
+        match self {
+            Self::Node(node) => &node.cluster,
+            Self::Api(cluster, _) => cluster,
+        }
+    }
 }
 
 #[tokio::main]
@@ -53,21 +115,23 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     title("Everything stays until Ctrl-C");
+    if let Some(enter) = Node::way_in() {
+        println!("{enter}   # in another terminal, first");
+    }
     println!("export KUBECONFIG={}", demo.cluster.kubeconfig().display());
     println!("curl {}/_admin/state   # the SES account", demo.ses.endpoint());
-    println!("the operator's log: {}", demo.operator.log().display());
+    if let Cluster::Api(_, operator) = &demo.cluster {
+        println!("the operator's log: {}", operator.log().display());
+    }
     tokio::signal::ctrl_c().await.map_err(Error::io("Ctrl-C"))
 }
 
 impl Demo {
     async fn start() -> Result<Self> {
         title("A control plane, an SES account, the operator under its own rights");
-        let cluster = ControlPlane::start(Options::default()).await?;
-        cluster.apply_crds().await?;
-        cluster
-            .kubectl(&["apply", "--kustomize", &folder("deploy/operator")])
-            .await?;
+        let cluster = Cluster::start().await?;
         let ses = Simulator::start(Config {
+            listen: (cluster.address(), 0).into(),
             owner: Owner {
                 region: "eu-west-1".to_owned(),
                 ..Config::default().owner
@@ -83,9 +147,12 @@ impl Demo {
         })
         .await
         .map_err(Error::io("the simulator"))?;
-        let operator = operator(&cluster).await?;
         println!("API server {}, SES {}", cluster.server(), ses.endpoint());
-        Ok(Self { cluster, ses, operator })
+        match &cluster {
+            Cluster::Node(_) => println!("A whole Kubernetes: the operator, the sidecars and the workloads are pods."),
+            Cluster::Api(..) => println!("An API server without a node: the operator and the sidecars are processes."),
+        }
+        Ok(Self { cluster, ses })
     }
 
     async fn apply_examples(&self) -> Result<()> {
@@ -119,7 +186,7 @@ impl Demo {
             if waiting.is_empty() {
                 Ok(())
             } else {
-                Err(format!("{waiting:?}\n{}", self.operator.log_tail()))
+                Err(format!("{waiting:?}\n{}", self.cluster.log().await))
             }
         })
         .await
@@ -235,10 +302,14 @@ impl Demo {
 
     async fn show_mail(&self) -> Result<()> {
         title("Two workloads in each mode send the same ten messages through their sidecars");
-        println!("No node is needed: this program does for their pods what kubelet does.\n");
         self.add_suppression().await?;
         let client = self.cluster.client().await?;
-        for line in mail::table(&client, self.ses.admin(), &program("mail-sidecar")?).await? {
+        let sidecar = ours("mail-sidecar")?;
+        let ground = match &self.cluster {
+            Cluster::Node(node) => Ground::Node(node),
+            Cluster::Api(..) => Ground::Here(&sidecar),
+        };
+        for line in mail::table(&client, self.ses.admin(), &ground).await? {
             println!("{line}");
         }
         println!("\nSES 1: so many recipients as they are or redirected; simulator 1: of SES's mailbox simulator.");
@@ -315,14 +386,7 @@ async fn operator(cluster: &ControlPlane) -> Result<Process> {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("RUST_LOG", log.as_str()),
     ];
-    cluster.run("operator", &program("mail-policy-operator")?, &arguments, &environment)
-}
-
-/// A binary of ours: built beside this example by the same profile.
-fn program(name: &str) -> Result<PathBuf> {
-    let here = std::env::current_exe().map_err(Error::io("the demo's own path"))?;
-    let built = here.parent().and_then(Path::parent).map(|folder| folder.join(name));
-    Ok(built.unwrap_or_default())
+    cluster.run("operator", &ours("mail-policy-operator")?, &arguments, &environment)
 }
 
 fn folder(path: &str) -> String {

@@ -29,6 +29,9 @@ mod rbac;
 mod seals;
 #[path = "controlplane/specs.rs"]
 mod specs;
+mod stage;
+#[path = "controlplane/start.rs"]
+mod start;
 #[path = "controlplane/stops.rs"]
 mod stops;
 mod support;

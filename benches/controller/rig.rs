@@ -46,6 +46,7 @@ impl Rig {
         let options = Options {
             controllers: Vec::new(),
             unthrottled: true,
+            ..Options::default()
         };
         let control_plane = ControlPlane::start(options).await?;
         let (simulator, endpoint) = simulator(&control_plane, calls_per_second).await?;

@@ -1,14 +1,16 @@
 //! Two workloads in each mode send the same ten messages through their sidecars, one by SMTP and one by SES's API.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, api::PostParams};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor, address::Envelope};
-use mail_policy_operator::simulator::Admin;
-use serde_json::{Value, json};
+use mail_policy_operator::simulator::{Admin, state::Content};
+use serde_json::json;
 
-use crate::support::{Error, PodSidecar, Result};
+use crate::{
+    letters::{Sidecar, Told, Way, letters, send_letters},
+    support::{Error, Node, PodSidecar, Result},
+};
 
 /// A namespace for each mode.
 const MODES: [(&str, &str); 5] = [
@@ -19,79 +21,29 @@ const MODES: [(&str, &str); 5] = [
     ("Live", "shop-production"),
 ];
 
-/// How often a client tries again what is refused for a while by a ceiling, and when.
-const TRIES: u32 = 60;
-const AGAIN: Duration = Duration::from_millis(500);
-
-const ALLOWED: &str = "qa+1@example.com";
-const STRANGER: &str = "customer@customer.example";
-
-/// A message.
-struct Letter {
-    what: &'static str,
-    from: &'static str,
-    to: Vec<String>,
-    cc: Vec<String>,
-    bcc: Vec<String>,
-    /// A header that would steer SES past the policy.
-    steering: bool,
-}
-
-fn letters() -> Vec<Letter> {
-    let letter = |what, to: &[&str]| Letter {
-        what,
-        from: "no-reply@example.com",
-        to: to.iter().map(|&to| to.to_owned()).collect(),
-        cc: vec![],
-        bcc: vec![],
-        steering: false,
-    };
-    vec![
-        letter("to an allowed mailbox", &[ALLOWED]),
-        letter("to a stranger", &[STRANGER]),
-        letter("to both of them", &[ALLOWED, STRANGER]),
-        Letter {
-            cc: vec!["boss@customer.example".to_owned()],
-            bcc: vec!["audit@customer.example".to_owned()],
-            ..letter("with strangers in Cc and Bcc", &["qa+2@example.com"])
-        },
-        Letter {
-            from: "anybody@example.net",
-            ..letter("from a sender who may not send", &["qa+3@example.com"])
-        },
-        letter("to a suppressed address", &["closed@customer.example"]),
-        letter("to SES's mailbox simulator", &["bounce@simulator.amazonses.com"]),
-        letter("to a domain that looks alike", &["qa+1@example.com.evil.example"]),
-        Letter {
-            steering: true,
-            ..letter("that names another set", &["qa+4@example.com"])
-        },
-        Letter {
-            to: (0..60).map(|number| format!("qa+many{number}@example.com")).collect(),
-            ..letter("to sixty mailboxes", &[])
-        },
-    ]
-}
-
-/// The way that a workload takes.
-#[derive(Clone, Copy)]
-enum Way {
-    Smtp,
-    Api,
+/// Where the workloads run.
+pub enum Ground<'a> {
+    /// In pods of a node.
+    Node(&'a Node),
+    /// In this process, beside sidecars of this program, for which this process does what kubelet does.
+    Here(&'a Path),
 }
 
 /// Sends all messages in all modes; the table's lines.
-pub async fn table(client: &Client, ses: &Admin, sidecar: &Path) -> Result<Vec<String>> {
+pub async fn table(client: &Client, ses: &Admin, ground: &Ground<'_>) -> Result<Vec<String>> {
     let mut lines = vec![row("a message", "by", &MODES.map(|(mode, _)| mode.to_owned()))];
     let mut cells: Vec<[Vec<String>; 2]> = letters().iter().map(|_| [Vec::new(), Vec::new()]).collect();
     for (_, namespace) in MODES {
         credentials(client, namespace).await?;
         for (column, way, workload) in [(0, Way::Smtp, "web-0"), (1, Way::Api, "worker-0")] {
-            let pod = PodSidecar::start(client, namespace, workload, sidecar).await?;
-            for (letter, cells) in letters().iter().zip(&mut cells) {
-                cells[column].push(outcome(&pod, ses, way, letter).await?);
+            let before = ses.last_received();
+            let told = match ground {
+                Ground::Node(node) => in_a_pod(node, namespace, workload, way).await?,
+                Ground::Here(sidecar) => here(client, namespace, workload, sidecar, way).await?,
+            };
+            for ((letter, told), cells) in letters().iter().zip(&told).zip(&mut cells) {
+                cells[column].push(outcome(ses, before, letter.what, told));
             }
-            pod.delete().await?;
         }
     }
     for (letter, [smtp, api]) in letters().iter().zip(cells) {
@@ -99,6 +51,28 @@ pub async fn table(client: &Client, ses: &Admin, sidecar: &Path) -> Result<Vec<S
         lines.push(row("", "API", &five(api)));
     }
     Ok(lines)
+}
+
+async fn here(client: &Client, namespace: &str, workload: &str, sidecar: &Path, way: Way) -> Result<Vec<Told>> {
+    let pod = PodSidecar::start(client, namespace, workload, sidecar).await?;
+    let at = Sidecar {
+        smtp: pod.smtp,
+        http: pod.http,
+    };
+    let told = send_letters(at, way).await.map_err(Error::io("the sidecar"))?;
+    pod.delete().await?;
+    Ok(told)
+}
+
+async fn in_a_pod(node: &Node, namespace: &str, workload: &str, way: Way) -> Result<Vec<Told>> {
+    let way = match way {
+        Way::Smtp => "smtp",
+        Way::Api => "api",
+    };
+    let said = node
+        .run_to_its_end(namespace, workload, &["letters", "--by", way])
+        .await?;
+    serde_json::from_str(&said).map_err(|error| Error::io(said)(error.into()))
 }
 
 fn row(what: &str, way: &str, cells: &[String; 5]) -> String {
@@ -111,28 +85,15 @@ fn five(cells: Vec<String>) -> [String; 5] {
 }
 
 /// What became of one message: what SES received of it, what was captured, or why it was refused.
-async fn outcome(pod: &PodSidecar, ses: &Admin, way: Way, letter: &Letter) -> Result<String> {
-    let before = (ses.last_received(), captured(pod).await?);
-    let mut said = Ok(());
-    for _ in 0..TRIES {
-        said = match way {
-            Way::Smtp => by_smtp(pod, letter).await?,
-            Way::Api => by_api(pod, letter).await?,
-        };
-        // A ceiling a second: a client tries again.
-        let waits = |text: &String| text.contains("try again in") || text.contains("a moment ago");
-        if !said.as_ref().err().is_some_and(waits) {
-            break;
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-    let mailed: Vec<String> = ses
-        .received_after(before.0, usize::MAX)
+fn outcome(ses: &Admin, before: u64, what: &str, told: &Told) -> String {
+    let received = ses.received_after(before, usize::MAX);
+    let mailed: Vec<&str> = received
         .iter()
-        .flat_map(|message| message.recipients.iter().map(|recipient| recipient.address.clone()))
+        .filter(|message| is_about(&message.content, what))
+        .flat_map(|message| message.recipients.iter().map(|recipient| recipient.address.as_str()))
         .collect();
-    let of = |domain: &str| mailed.iter().filter(|address| address.ends_with(domain)).count();
-    let simulated = of("@simulator.amazonses.com");
+    let is_simulated = |address: &&&str| address.ends_with("@simulator.amazonses.com");
+    let simulated = mailed.iter().filter(is_simulated).count();
     let mut parts = Vec::new();
     if mailed.len() > simulated {
         parts.push(format!("SES {}", mailed.len() - simulated));
@@ -140,13 +101,20 @@ async fn outcome(pod: &PodSidecar, ses: &Admin, way: Way, letter: &Letter) -> Re
     if simulated > 0 {
         parts.push(format!("simulator {simulated}"));
     }
-    if captured(pod).await? > before.1 {
+    if told.captured {
         parts.push("captured".to_owned());
     }
-    if let Err(text) = said {
-        parts.push(short(&text));
+    parts.extend(told.refused.as_deref().map(short));
+    parts.join(", ")
+}
+
+/// Whether it is the message with this subject.
+fn is_about(content: &Content, what: &str) -> bool {
+    match content {
+        Content::Simple(parts) => parts.subject == what,
+        Content::Raw(bytes) => String::from_utf8_lossy(bytes).contains(&format!("Subject: {what}\r\n")),
+        Content::Template { .. } => false,
     }
-    Ok(parts.join(", "))
 }
 
 /// A refusal in a table's cell.
@@ -162,77 +130,6 @@ fn short(text: &str) -> String {
     ];
     let known = REASONS.iter().find(|(phrase, _)| text.contains(phrase));
     known.map_or_else(|| text.chars().take(60).collect(), |(_, word)| (*word).to_owned())
-}
-
-async fn by_smtp(pod: &PodSidecar, letter: &Letter) -> Result<Result<(), String>> {
-    let addresses = letter.to.iter().chain(&letter.cc).chain(&letter.bcc);
-    let recipients = addresses
-        .map(|address| address.parse())
-        .collect::<Result<Vec<lettre::Address>, _>>();
-    let envelope = letter.from.parse().and_then(|from| Ok((from, recipients?)));
-    let (from, recipients) = envelope.map_err(|error| Error::io("an address")(std::io::Error::other(error)))?;
-    let envelope = Envelope::new(Some(from), recipients);
-    let envelope = envelope.map_err(|error| Error::io("an envelope")(std::io::Error::other(error)))?;
-    let steering = if letter.steering {
-        "X-SES-CONFIGURATION-SET: another\r\n"
-    } else {
-        ""
-    };
-    let text = format!(
-        "From: {}\r\nTo: {}\r\n{}{}Subject: {}\r\n{steering}\r\nHello.\r\n",
-        letter.from,
-        letter.to.join(",\r\n "),
-        listed("Cc", &letter.cc),
-        listed("Bcc", &letter.bcc),
-        letter.what,
-    );
-    let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(pod.smtp.ip().to_string())
-        .port(pod.smtp.port())
-        .build();
-    let sent = transport.send_raw(&envelope, text.as_bytes()).await;
-    Ok(sent.map(|_| ()).map_err(|error| error.to_string()))
-}
-
-fn listed(name: &str, addresses: &[String]) -> String {
-    if addresses.is_empty() {
-        String::new()
-    } else {
-        format!("{name}: {}\r\n", addresses.join(", "))
-    }
-}
-
-async fn by_api(pod: &PodSidecar, letter: &Letter) -> Result<Result<(), String>> {
-    let headers = if letter.steering {
-        json!([{"Name": "X-SES-CONFIGURATION-SET", "Value": "another"}])
-    } else {
-        json!([])
-    };
-    let body = json!({
-        "FromEmailAddress": letter.from,
-        "ConfigurationSetName": letter.steering.then_some("another"),
-        "Destination": {"ToAddresses": letter.to, "CcAddresses": letter.cc, "BccAddresses": letter.bcc},
-        "Content": {"Simple": {
-            "Subject": {"Data": letter.what}, "Body": {"Text": {"Data": "Hello."}}, "Headers": headers,
-        }},
-    });
-    let request = reqwest::Client::new().post(format!("http://{}/v2/email/outbound-emails", pod.http));
-    let failed = |error: reqwest::Error| Error::io("the sidecar")(std::io::Error::other(error));
-    let answer = request.json(&body).send().await.map_err(failed)?;
-    if answer.status().is_success() {
-        return Ok(Ok(()));
-    }
-    let body: Value = answer.json().await.map_err(failed)?;
-    Ok(Err(body["message"].as_str().unwrap_or_default().to_owned()))
-}
-
-/// How many messages the sidecar's capture store has.
-async fn captured(pod: &PodSidecar) -> Result<usize> {
-    let failed = |error: reqwest::Error| Error::io("the sidecar")(std::io::Error::other(error));
-    let answer = reqwest::get(format!("http://{}/captured", pod.http))
-        .await
-        .map_err(failed)?;
-    let body: Value = answer.json().await.map_err(failed)?;
-    Ok(body["messages"].as_array().map_or(0, Vec::len))
 }
 
 /// The credentials that the namespace's sidecars send with.

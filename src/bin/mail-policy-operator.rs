@@ -4,7 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use mail_policy_operator::{
-    api::crd, controller::run as operator, policy::SidecarConfig, signals::shutdown, simulator::cli as simulator,
+    api::crd, controller::run as operator, policy::SidecarConfig, ses::aws::look_for_certificate_authorities,
+    signals::shutdown, simulator::cli as simulator,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -53,6 +54,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: operator::Args) -> Result<(), Box<dyn std::error::Error>> {
+    look_for_certificate_authorities()?;
     let client = kube::Client::try_default().await?;
     Ok(operator::run(args, client, shutdown()).await?)
 }

@@ -1,4 +1,4 @@
-//! A Kubernetes API of one's own: etcd, kube-apiserver and kube-controller-manager on loopback, without a node.
+//! A Kubernetes API of one's own: etcd, kube-apiserver and kube-controller-manager, on loopback unless a node joins.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,10 @@ pub const CONTROLLERS: &[&str] = &[
     "clusterrole-aggregation-controller",
 ];
 
+/// Where Services have their addresses, and the one of the API server.
+const SERVICES: &str = "10.96.0.0/16";
+const SERVICE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+
 /// What a control plane is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -37,6 +41,15 @@ pub struct Options {
     pub controllers: Vec<&'static str>,
     /// Lifts the API server's limits on concurrent requests, so that a bench measures the operator and not them.
     pub unthrottled: bool,
+    /// The address at which a node and its pods reach the API server; loopback where there are none.
+    pub address: Ipv4Addr,
+}
+
+impl Options {
+    /// Whether a node is to join, with pods that talk to the API.
+    fn has_node(&self) -> bool {
+        !self.address.is_loopback()
+    }
 }
 
 impl Default for Options {
@@ -44,6 +57,7 @@ impl Default for Options {
         Self {
             controllers: CONTROLLERS.to_vec(),
             unthrottled: false,
+            address: Ipv4Addr::LOCALHOST,
         }
     }
 }
@@ -79,9 +93,9 @@ impl ControlPlane {
 
     /// Starts a fresh one and returns when it serves.
     pub async fn start(options: Options) -> Result<Self> {
-        let programs = Programs::locate().await?;
+        let programs = Programs::locate(if options.has_node() { &["node"] } else { &[] }).await?;
         let folder = Folder::create()?;
-        let pki = Pki::create(folder.path())?;
+        let pki = Pki::create(folder.path(), &[options.address, SERVICE_ADDRESS])?;
         let [port, etcd_port] = free_ports()?;
         let etcd = start_etcd(&programs, &folder, etcd_port)?;
         let admin = folder.path().join("admin.kubeconfig");
@@ -112,9 +126,14 @@ impl ControlPlane {
         self.start_apiserver().await
     }
 
+    /// The address of everything that the API server, operators and pods are to reach.
+    pub fn address(&self) -> Ipv4Addr {
+        self.options.address
+    }
+
     /// Where the API server listens.
     pub fn server(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}:{}", self.options.address, self.port)
     }
 
     /// The folder with the programs' data and logs. It goes with the control plane.
@@ -147,7 +166,7 @@ impl ControlPlane {
         if self.options.controllers.is_empty() {
             return Ok(());
         }
-        let arguments = flags(&[
+        let mut arguments = flags(&[
             ("kubeconfig", self.admin.display().to_string()),
             (
                 "controllers",
@@ -162,6 +181,11 @@ impl ControlPlane {
             ("concurrent-namespace-syncs", "50".into()),
             ("concurrent-gc-syncs", "50".into()),
         ]);
+        if self.options.has_node() {
+            // For pods, by which they know the API server.
+            let authority = self.pki.authority_file().display().to_string();
+            arguments.extend(flags(&[("root-ca-file", authority)]));
+        }
         let path = self.programs.path("kube-controller-manager");
         let mut manager = Process::start(&self.folder, "kube-controller-manager", &path, &arguments, &[])?;
         await_service_account(&self.client().await?, &mut manager).await?;
@@ -173,12 +197,10 @@ impl ControlPlane {
         let file = |path: PathBuf| path.display().to_string();
         let mut arguments = flags(&[
             ("etcd-servers", format!("http://127.0.0.1:{}", self.etcd_port)),
-            ("bind-address", "127.0.0.1".into()),
+            ("bind-address", self.options.address.to_string()),
             ("secure-port", self.port.to_string()),
-            ("advertise-address", "127.0.0.1".into()),
-            // Nobody reaches the API by the Service `kubernetes`, and loopback is refused as its endpoint.
-            ("endpoint-reconciler-type", "none".into()),
-            ("service-cluster-ip-range", "10.96.0.0/16".into()),
+            ("advertise-address", self.options.address.to_string()),
+            ("service-cluster-ip-range", SERVICES.into()),
             ("tls-cert-file", file(self.pki.server_certificate_file())),
             ("tls-private-key-file", file(self.pki.server_key_file())),
             ("client-ca-file", file(self.pki.authority_file())),
@@ -187,6 +209,19 @@ impl ControlPlane {
             ("service-account-signing-key-file", file(self.pki.token_key_file())),
             ("service-account-key-file", file(self.pki.token_public_key_file())),
         ]);
+        if self.options.has_node() {
+            let (certificate, key) = (self.pki.client_certificate_file(), self.pki.client_key_file());
+            arguments.extend(flags(&[
+                ("allow-privileged", "true".into()),
+                // The node has no name that anybody resolves.
+                ("kubelet-preferred-address-types", "InternalIP".into()),
+                ("kubelet-client-certificate", file(certificate)),
+                ("kubelet-client-key", file(key)),
+            ]));
+        } else {
+            // Nobody reaches the API by the Service `kubernetes`, and loopback is refused as its endpoint.
+            arguments.extend(flags(&[("endpoint-reconciler-type", "none".into())]));
+        }
         if self.options.controllers.is_empty() {
             // Otherwise no pod could be made: its namespace has no service account.
             arguments.extend(flags(&[("disable-admission-plugins", "ServiceAccount".into())]));
@@ -250,7 +285,8 @@ async fn await_service_account(client: &kube::Client, manager: &mut Process) -> 
     waited.await.map_err(|error| error.with_log_of(manager))?
 }
 
-fn flags(pairs: &[(&str, String)]) -> Vec<String> {
+/// Command line flags.
+pub(super) fn flags(pairs: &[(&str, String)]) -> Vec<String> {
     pairs.iter().map(|(name, value)| format!("--{name}={value}")).collect()
 }
 

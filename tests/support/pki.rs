@@ -1,6 +1,7 @@
 //! The certificates and keys of one control plane, made afresh for each.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -14,6 +15,7 @@ use super::error::{Error, Result};
 pub struct Pki {
     authority: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
+    addresses: Vec<String>,
 }
 
 /// A certificate with its key, in PEM.
@@ -25,19 +27,24 @@ pub struct Certified {
 }
 
 impl Pki {
-    /// Makes everything and writes into `folder` what the programs read from files.
-    pub fn create(folder: &Path) -> Result<Self> {
+    /// Makes everything and writes into `folder` what the programs read from files. Beside loopback, the API server is
+    /// known by these addresses.
+    pub fn create(folder: &Path, addresses: &[Ipv4Addr]) -> Result<Self> {
         let authority = authority().map_err(certificate_of("the authority"))?;
         let tokens = KeyPair::generate().map_err(certificate_of("service account tokens"))?;
         let pki = Self {
             authority,
             folder: folder.to_path_buf(),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
         };
+        let client = pki.client("kube-apiserver", Some("system:masters"))?;
         let server = pki.sign("kube-apiserver", None, ExtendedKeyUsagePurpose::ServerAuth)?;
 
         write(&pki.authority_file(), &pki.authority.pem())?;
         write(&pki.server_certificate_file(), &server.certificate)?;
         write(&pki.server_key_file(), &server.key)?;
+        write(&pki.client_certificate_file(), &client.certificate)?;
+        write(&pki.client_key_file(), &client.key)?;
         write(&pki.token_key_file(), &tokens.serialize_pem())?;
         write(&pki.token_public_key_file(), &tokens.public_key_pem())?;
         Ok(pki)
@@ -68,6 +75,16 @@ impl Pki {
         self.folder.join("kube-apiserver.key")
     }
 
+    /// The certificate by which kubelet knows the API server.
+    pub fn client_certificate_file(&self) -> PathBuf {
+        self.folder.join("kubelet-client.crt")
+    }
+
+    /// Its private key.
+    pub fn client_key_file(&self) -> PathBuf {
+        self.folder.join("kubelet-client.key")
+    }
+
     /// The private key that signs service account tokens.
     pub fn token_key_file(&self) -> PathBuf {
         self.folder.join("service-accounts.key")
@@ -81,7 +98,9 @@ impl Pki {
     fn sign(&self, subject: &str, group: Option<&str>, purpose: ExtendedKeyUsagePurpose) -> Result<Certified> {
         let signed = || {
             let key = KeyPair::generate()?;
-            let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+            let loopback = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+            let names: Vec<String> = loopback.iter().chain(&self.addresses).cloned().collect();
+            let mut params = CertificateParams::new(names)?;
             params.distinguished_name = rcgen::DistinguishedName::new();
             params.distinguished_name.push(DnType::CommonName, subject);
             if let Some(group) = group {

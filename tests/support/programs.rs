@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::error::{Error, Result};
 
-/// The folder with `etcd`, `kube-apiserver`, `kube-controller-manager` and `kubectl`.
+/// The folder with `etcd`, `kube-apiserver`, `kube-controller-manager` and `kubectl`, and perhaps what a node needs.
 #[derive(Debug, Clone)]
 pub struct Programs {
     folder: PathBuf,
@@ -15,10 +15,12 @@ pub struct Programs {
 impl Programs {
     /// Asks `tests/controlplane/build`, which honours `KUBEBUILDER_ASSETS`, builds what its cache does not have and says
     /// on standard error what it builds. Ten minutes the first time, milliseconds from then on.
-    pub async fn locate() -> Result<Self> {
+    ///
+    /// `more` is what it is asked for beside them: nothing, or `node`.
+    pub async fn locate(more: &[&str]) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane/build");
         let mut command = Command::new(&script);
-        command.stdin(Stdio::null()).stderr(Stdio::inherit());
+        command.args(more).stdin(Stdio::null()).stderr(Stdio::inherit());
         let built = output(command).await.map_err(Error::io(script.display().to_string()))?;
         if !built.status.success() {
             return Err(Error::Build { status: built.status });
@@ -31,6 +33,14 @@ impl Programs {
     pub fn path(&self, program: &str) -> PathBuf {
         self.folder.join(program)
     }
+}
+
+/// A program of ours, built beside this one by the same profile: a binary, or `examples/NAME`.
+pub fn ours(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe().map_err(Error::io("this program's own path"))?;
+    // An example and a test each stand in a folder of the profile's.
+    let built = here.parent().and_then(Path::parent).map(|folder| folder.join(name));
+    Ok(built.unwrap_or_default())
 }
 
 /// Runs a command to its end without holding up the runtime.

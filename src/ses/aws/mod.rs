@@ -20,6 +20,25 @@ use super::error::{ErrorKind, SesError, classify};
 /// The name of our sessions in `CloudTrail`.
 const SESSION_NAME: &str = "mail-policy-operator";
 
+/// The machine knows no certificate authority, so that nobody can be talked to over TLS.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error(
+    "this image has no certificate authorities, without which SES cannot be reached: install ca-certificates in it, or name \
+     a file of them in SSL_CERT_FILE"
+)]
+pub struct NoCertificateAuthorities;
+
+/// Looks for certificate authorities, for want of which the SDK panics at its first use.
+///
+/// # Errors
+/// There are none.
+pub fn look_for_certificate_authorities() -> Result<(), NoCertificateAuthorities> {
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Err(NoCertificateAuthorities);
+    }
+    Ok(())
+}
+
 /// Reads one account and region. Cannot write.
 #[derive(Clone)]
 pub struct AwsReader {
