@@ -108,11 +108,15 @@ fn outcome(ses: &Admin, before: u64, what: &str, told: &Told) -> String {
     parts.join(", ")
 }
 
-/// Whether it is the message with this subject.
+/// Whether it is the message with this subject, perhaps marked.
 fn is_about(content: &Content, what: &str) -> bool {
     match content {
-        Content::Simple(parts) => parts.subject == what,
-        Content::Raw(bytes) => String::from_utf8_lossy(bytes).contains(&format!("Subject: {what}\r\n")),
+        Content::Simple(parts) => parts.subject.ends_with(what),
+        Content::Raw(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            let mut lines = text.lines();
+            lines.any(|line| line.starts_with("Subject: ") && line.ends_with(what))
+        }
         Content::Template { .. } => false,
     }
 }

@@ -58,6 +58,11 @@ pub struct MailPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_recipients: Option<OtherRecipients>,
 
+    /// What the subject of a message begins with that is not mailed as it came, like `[staging]`. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::subject_prefix")]
+    pub subject_prefix: Option<String>,
+
     /// Senders that may be used. Absent: as the guardrails say, else any of the account's identities; `[]`: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::senders")]

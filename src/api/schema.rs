@@ -217,6 +217,15 @@ pub(super) fn header_name(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// What marks a subject.
+pub(super) fn subject_prefix(_: &mut SchemaGenerator) -> Schema {
+    text(
+        64,
+        "self.matches('^[!-~]([ -~]*[!-~])?$')",
+        "write printable ASCII that does not begin or end with a space, like [staging]",
+    )
+}
+
 /// Where redirected mail goes.
 pub(super) fn redirect_target(_: &mut SchemaGenerator) -> Schema {
     text(

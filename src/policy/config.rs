@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    CompiledNamespace, CompiledPolicy, Effective, Limits, Other, Source, Sourced, Step, Steps,
+    CompiledNamespace, CompiledPolicy, Effective, Limits, Other, Source, Sourced, Step, Steps, SubjectPrefix,
     other::RedirectTarget,
     terms::{MatchTerms, Matching},
 };
@@ -108,6 +108,10 @@ pub struct ConfigPolicy {
     pub allowed: AddressSet,
     /// What becomes of the others in Restricted.
     pub other_recipients: ConfigOther,
+    /// What the subject of a message begins with that is not mailed as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub subject_prefix: Option<SubjectPrefix>,
     /// Who may send.
     #[schemars(with = "Vec<String>")]
     pub senders: AddressSet,
@@ -343,6 +347,7 @@ fn render_policy(policy: &CompiledPolicy, ses: SesFacts) -> ConfigPolicy {
         enforcement: enforcement.value,
         allowed: allowed.value,
         other_recipients: other_recipients.value.into(),
+        subject_prefix: policy.subject_prefix.clone(),
         senders: senders.value,
         ceilings: ConfigCeilings {
             recipients: recipients.value,

@@ -14,6 +14,7 @@ policies:
   enforcement: Enforce
   allowed: [example.com, "qa+*@example.org"]
   otherRecipients: {action: Redirect, to: "qa+{local}@example.com"}
+  subjectPrefix: "[staging]"
   senders: [no-reply@example.com]
   ceilings: {recipients: [5/s], newRecipients: [], perRecipient: [3/h], maxWaitMillis: 2000}
   configurationSet: prod-shop-default-abc

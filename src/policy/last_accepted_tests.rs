@@ -10,6 +10,7 @@ fn policy(name: &str, accepted: Option<serde_json::Value>) -> CompiledPolicy {
         accepted: accepted.map(|spec| serde_json::from_value(spec).unwrap()),
         matching: Matching::Rest,
         effective: Effective::closed(&Source::Closed),
+        subject_prefix: None,
         clamps: Vec::new(),
         set: None,
         suppression: None,

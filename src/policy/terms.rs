@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Limits, Other};
+use super::{Limits, Other, SubjectPrefix};
 use crate::api::{
     AddressSet, Domain, MailGuardrailSpec, MailPolicySpec, Mode, Pattern, Rate, SendingAccountSpec,
     address::redact,
@@ -141,6 +141,8 @@ pub struct PolicyTerms {
     pub allowed: Option<AddressSet>,
     /// What becomes of the others.
     pub other_recipients: Option<Other>,
+    /// What marks the subject of a message that is not mailed as it came.
+    pub subject_prefix: Option<SubjectPrefix>,
     /// Who may send.
     pub senders: Option<AddressSet>,
     /// Ceilings of all recipients.
@@ -247,6 +249,7 @@ impl PolicyTerms {
             allowed_domains,
             allowed_recipients,
             other_recipients,
+            subject_prefix,
             senders,
             ceilings,
             suppression,
@@ -268,6 +271,9 @@ impl PolicyTerms {
             other_recipients: other_recipients
                 .as_ref()
                 .and_then(|spec| reader.keep("otherRecipients.to", Other::parse(spec))),
+            subject_prefix: subject_prefix
+                .as_deref()
+                .and_then(|text| reader.keep("subjectPrefix", SubjectPrefix::parse(text))),
             senders: reader.senders("senders", senders.as_ref()),
             recipients: reader.limits("ceilings.recipients", recipients.as_ref()),
             new_recipients: reader.limits("ceilings.newRecipients", new_recipients.as_ref()),

@@ -158,7 +158,7 @@ impl Parts {
         }
         let subject = members.get_mut("Subject").and_then(|subject| subject.get_mut("Data"));
         if let (Some(prefix), Some(Value::String(subject))) = (&visible.subject_prefix, subject) {
-            subject.insert_str(0, prefix);
+            *subject = format!("{} {subject}", prefix.as_str());
         }
     }
 
@@ -251,6 +251,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::policy::SubjectPrefix;
     use crate::policy::gate::Headers;
 
     fn parts(kind: PartsKind, members: Value) -> Result<Parts, HeaderError> {
@@ -293,7 +294,7 @@ mod tests {
             cc: &[],
         };
         let visible = Visible {
-            subject_prefix: Some("[dev] ".to_owned()),
+            subject_prefix: SubjectPrefix::parse("[dev]").ok(),
             ..Visible::default()
         };
         let Sendable::Json(json) = content.sendable(original, Some(&visible)).unwrap() else {

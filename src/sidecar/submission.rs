@@ -151,7 +151,10 @@ impl Plan {
             plan.visible = Some(Visible {
                 to: named(Place::To),
                 cc: named(Place::Cc),
-                subject_prefix: None,
+                subject_prefix: decision
+                    .policies
+                    .first()
+                    .and_then(|policy| policy.subject_prefix.clone()),
             });
         }
         plan

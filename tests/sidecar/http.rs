@@ -179,8 +179,9 @@ async fn simulate_mails_the_simulator_and_captures_a_copy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_covers_everyone_once_and_keeps_the_originals() {
-    let redirect = ("{action: Reject}", r#"{action: Redirect, to: "qa+all@example.org"}"#);
-    let (stage, at) = Stage::set(&[redirect]).await;
+    let redirect = r#"{action: Redirect, to: "qa+all@example.org"}
+  subjectPrefix: "[staging]""#;
+    let (stage, at) = Stage::set(&[("{action: Reject}", redirect)]).await;
     let request = simple(&["a@example.net", "b@example.net", "jo@example.com"]);
     assert_eq!(send(at.http, &request).await.0, 200);
     assert_eq!(stage.mailed(), ["qa+all@example.org", "jo@example.com"]);
@@ -188,6 +189,7 @@ async fn a_redirect_covers_everyone_once_and_keeps_the_originals() {
     let Content::Simple(parts) = &received[0].content else {
         panic!("simple")
     };
+    assert!(parts.subject.starts_with("[staging] "), "{}", parts.subject);
     let headers = format!("{:?}", parts.headers);
     assert!(
         headers.contains("a@example.net, b@example.net, jo@example.com"),

@@ -22,7 +22,7 @@ use self::{
     mode::Lift,
 };
 use super::{
-    Bounds, Effective, Limits, Other, Source, Sourced,
+    Bounds, Effective, Limits, Other, Source, Sourced, SubjectPrefix,
     terms::{Matching, PolicyTerms, SetTerms, SpecError},
     windows::{self, Verdict},
 };
@@ -92,6 +92,8 @@ pub struct CompiledPolicy {
     pub matching: Matching,
     /// What they may do.
     pub effective: Effective,
+    /// What marks the subject of a message that is not mailed as it came.
+    pub subject_prefix: Option<SubjectPrefix>,
     /// Where a bound made the policy's wish smaller.
     pub clamps: Vec<Clamp>,
     /// What SES gets; `None` where no spec is in force: then SES keeps what it has.
@@ -205,6 +207,7 @@ impl Namespace<'_> {
         }
         let PolicyTerms {
             matching,
+            subject_prefix,
             suppression,
             set,
             deletion,
@@ -218,6 +221,7 @@ impl Namespace<'_> {
             accepted: Some(spec.clone()),
             matching,
             effective,
+            subject_prefix,
             set: Some(clamp::set(self.bounds, set, &mut clamps)),
             clamps,
             suppression,
@@ -245,6 +249,7 @@ impl Namespace<'_> {
                     Err(unread) => Matching::of_stored(unread.stored),
                 },
                 effective: Effective::closed(&Source::Closed),
+                subject_prefix: None,
                 clamps: Vec::new(),
                 set: None,
                 suppression: None,

@@ -1,7 +1,7 @@
 //! The head that is sent.
 
 use super::{Line, Message};
-use crate::api::Address;
+use crate::{api::Address, policy::SubjectPrefix};
 
 /// Fields that are never sent: recipients who must stay hidden.
 const HIDDEN: [&str; 2] = ["Bcc", "Resent-Bcc"];
@@ -20,7 +20,7 @@ pub struct Visible {
     /// In header Cc.
     pub cc: Vec<Address>,
     /// What the subject begins with.
-    pub subject_prefix: Option<String>,
+    pub subject_prefix: Option<SubjectPrefix>,
 }
 
 impl Message {
@@ -36,11 +36,19 @@ impl Message {
             if visible.to.is_empty() && visible.cc.is_empty() {
                 head.extend_from_slice(b"To: undisclosed-recipients:;\r\n");
             }
+            if let Some(prefix) = visible.subject_prefix.as_ref().filter(|_| !self.has("Subject")) {
+                head.extend_from_slice(format!("Subject: {}\r\n", prefix.as_str()).as_bytes());
+            }
         }
         for line in &self.lines {
             self.write(&mut head, line, visible);
         }
         head
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        let mut names = self.lines.iter().map(|line| &self.raw[line.name.clone()]);
+        names.any(|name| name.eq_ignore_ascii_case(wanted.as_bytes()))
     }
 
     fn write(&self, head: &mut Vec<u8>, line: &Line, visible: Option<&Visible>) {
@@ -64,7 +72,7 @@ impl Message {
                 ..
             }) if is("Subject") => {
                 let value = value.trim_ascii_start();
-                put(&[name, b": ", prefix.as_bytes(), value]);
+                put(&[name, b": ", prefix.as_str().as_bytes(), b" ", value]);
             }
             Some(_) | None => put(&[name, b":", value]),
         }

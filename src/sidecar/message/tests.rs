@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::gate::Headers;
+use crate::policy::{SubjectPrefix, gate::Headers};
 
 fn message(text: &str) -> Message {
     Message::parse(text.replace('\n', "\r\n").into_bytes()).unwrap()
@@ -46,13 +46,15 @@ fn a_rewritten_message_names_those_who_are_mailed_and_keeps_what_stood_there() {
     let visible = Visible {
         to: vec![qa("a"), qa("b")],
         cc: vec![],
-        subject_prefix: Some("[staging] ".to_owned()),
+        subject_prefix: SubjectPrefix::parse("[staging]").ok(),
     };
     assert_eq!(
         head(&message, Some(&visible)),
         "To: a@example.com,\n b@example.com\nFrom: jo@example.com\nX-Original-To: \"Customer\" <c@example.net>\n\
          X-Original-Cc: d@example.net\nSubject: [staging] Hello\n"
     );
+    let without_a_subject = Message::parse(b"From: jo@example.com\r\n\r\nbody\r\n".to_vec()).unwrap();
+    assert!(head(&without_a_subject, Some(&visible)).contains("\nSubject: [staging]\n"));
     assert!(head(&message, Some(&Visible::default())).starts_with("To: undisclosed-recipients:;\n"));
 }
 
