@@ -9,7 +9,11 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod as KubePod};
+use k8s_openapi::{
+    Resource as _,
+    api::core::v1::{ConfigMap, Namespace, Pod as KubePod},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -28,7 +32,7 @@ use super::{
     world::Key,
 };
 use crate::{
-    api::MANAGER,
+    api::{MANAGER, MailPolicy, Parsed},
     clock,
     policy::{
         CompiledNamespace, Limits, Sourced,
@@ -109,6 +113,12 @@ pub fn reconcile(
         let name = namespace.name_any();
         let pods = context.world.pods.within(&name);
         tell_kubelet(&context, &name, &pods).await;
+        if context.sidecars.changed(&name, &pods) {
+            // Their statuses tell in how many pods a ceiling holds.
+            let policies = context.world.policies.within(&name).into_iter();
+            let policies = policies.filter(|policy| has_ceilings_per_recipient(policy));
+            policies.for_each(|policy| context.queues.policies.push(Key::of(&*policy)));
+        }
         let held = context.ledgers.of(&name);
         let mut held = held.lock().await;
         let stored = match held.take() {
@@ -141,7 +151,7 @@ pub fn reconcile(
             );
         }
         let stored = if granted.store {
-            store(&context, &name, stored.version, &granted).await?
+            store(&context, &namespace, stored.version, &granted).await?
         } else {
             Stored {
                 ledger: granted.ledger.clone(),
@@ -157,6 +167,11 @@ pub fn reconcile(
         Ok(Action::requeue(again(&pods, &heard, granted.next, now)))
     }
     .boxed()
+}
+
+fn has_ceilings_per_recipient(policy: &Parsed<MailPolicy>) -> bool {
+    let ceilings = policy.readable().and_then(|policy| policy.spec.ceilings.as_ref());
+    ceilings.is_some_and(|ceilings| ceilings.per_recipient.is_some())
 }
 
 /// When to look again.
@@ -251,11 +266,11 @@ async fn read(context: &Context, namespace: &str) -> Result<Stored, Error> {
 /// Stores the ledger, before anything is sent of it. Refused where another leader stored one meanwhile.
 async fn store(
     context: &Context,
-    namespace: &str,
+    namespace: &PartialObjectMeta<Namespace>,
     version: Option<String>,
     granted: &Granted,
 ) -> Result<Stored, Error> {
-    let name = format!("{LEDGER_PREFIX}{namespace}");
+    let name = format!("{LEDGER_PREFIX}{}", namespace.name_any());
     let mut object = ConfigMap {
         data: Some(BTreeMap::from([(LEDGER_KEY.to_owned(), granted.ledger.text()?)])),
         ..ConfigMap::default()
@@ -266,6 +281,8 @@ async fn store(
         MANAGER.to_owned(),
     )]));
     object.metadata.resource_version.clone_from(&version);
+    // It goes with its namespace.
+    object.metadata.owner_references = owner(namespace).map(|owner| vec![owner]);
     let params = PostParams::default();
     let written = match version {
         Some(_) => ledgers(context).replace(&name, &params, &object).await?,
@@ -274,6 +291,16 @@ async fn store(
     Ok(Stored {
         ledger: granted.ledger.clone(),
         version: written.resource_version(),
+    })
+}
+
+fn owner(namespace: &PartialObjectMeta<Namespace>) -> Option<OwnerReference> {
+    Some(OwnerReference {
+        api_version: Namespace::API_VERSION.to_owned(),
+        kind: Namespace::KIND.to_owned(),
+        name: namespace.metadata.name.clone()?,
+        uid: namespace.metadata.uid.clone()?,
+        ..OwnerReference::default()
     })
 }
 

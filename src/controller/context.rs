@@ -19,7 +19,7 @@ use super::{
     list_memory::ListMemory,
     programmed::{Left, Programmed, Registry},
     publish::Publisher,
-    sidecars::Asker,
+    sidecars::{Asker, Counts},
     skew::ClockTrust,
     world::{Key, World},
 };
@@ -67,6 +67,8 @@ pub struct Context {
     pub farewells: Farewells,
     /// Asks sidecars.
     pub asker: Asker,
+    /// How many there are.
+    pub sidecars: Counts,
     /// Everything that may write: the lease is given up once all of it has ended.
     pub tasks: TaskTracker,
     /// What is known of suppressions' entries on SES's lists besides what is recorded.
@@ -128,6 +130,7 @@ impl Context {
             ledgers: Ledgers::default(),
             farewells: Farewells::default(),
             asker: Asker::default(),
+            sidecars: Counts::default(),
             tasks,
             programmed: Registry::default(),
             doubted: Doubts::default(),

@@ -241,6 +241,7 @@ async fn report(
         account: spec.as_ref().map(|(name, spec)| (name.as_str(), spec)),
         account_exceeds_quota: exceeds_quota(context, namespace),
         windows: window::of_policy(context, policy.key, &namespace.windows),
+        sidecars: context.sidecars.of(&policy.key.namespace),
         desired: desired.as_ref(),
         arn: desired
             .as_ref()

@@ -1,6 +1,10 @@
 //! Pods with a sidecar: what the API server says of them, and what they say of themselves.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -14,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::world::Key;
 use crate::policy::allotment::{ANNOTATION, Report, STATUS_PORT, WireError};
 
 /// The label of pods that have a sidecar: only those are watched.
@@ -79,6 +84,32 @@ fn sidecar(status: &k8s_openapi::api::core::v1::PodStatus) -> Option<&ContainerS
     let init = status.init_container_statuses.iter().flatten();
     let all = init.chain(status.container_statuses.iter().flatten());
     all.into_iter().find(|container| container.name == CONTAINER)
+}
+
+/// How many pods of each namespace have a sidecar that has not ended.
+#[derive(Default)]
+pub struct Counts(Mutex<HashMap<String, usize>>);
+
+impl Counts {
+    /// Of a namespace.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> usize {
+        self.lock().get(namespace).copied().unwrap_or_default()
+    }
+
+    /// Counts the pods of a namespace; whether there were more or fewer before.
+    pub fn changed(&self, namespace: &str, pods: &[(Key, SidecarPod)]) -> bool {
+        let count = pods.iter().filter(|(_, pod)| !pod.has_ended).count();
+        let before = match count {
+            0 => self.lock().remove(namespace),
+            _ => self.lock().insert(namespace.to_owned(), count),
+        };
+        before.unwrap_or_default() != count
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why nothing was heard of a sidecar.
@@ -187,6 +218,25 @@ mod tests {
             (Some("10.0.0.7"), Some("x"))
         );
         assert!(!pod.has_ended && pod.farewell.is_none());
+    }
+
+    #[test]
+    fn pods_are_counted_until_their_sidecars_have_ended() {
+        let key = Key {
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+        };
+        let pods = |states: &[serde_json::Value]| {
+            let known = states.iter().map(|state| known(status(true, state, "Running")));
+            known.map(|pod| (key.clone(), pod)).collect::<Vec<_>>()
+        };
+        let (runs, ended) = (json!({"running": {}}), json!({"terminated": {"exitCode": 0}}));
+        let counts = Counts::default();
+        assert!(counts.changed("shop", &pods(&[runs.clone(), runs.clone()])));
+        assert!(!counts.changed("shop", &pods(&[runs.clone(), ended.clone(), runs.clone()])));
+        assert_eq!((counts.of("shop"), counts.of("billing")), (2, 0));
+        assert!(counts.changed("shop", &pods(&[ended])));
+        assert!(counts.lock().is_empty());
     }
 
     #[test]

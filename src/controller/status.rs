@@ -30,6 +30,8 @@ pub struct Facts<'a> {
     pub account_exceeds_quota: bool,
     /// The policy's windows.
     pub windows: Vec<PolicyWindow>,
+    /// How many pods of the namespace have a sidecar.
+    pub sidecars: usize,
     /// What SES shall hold.
     pub desired: Option<&'a DesiredSet>,
     /// The set's ARN.
@@ -70,6 +72,12 @@ pub fn build(facts: &Facts<'_>) -> MailPolicyStatus {
 /// Every value in force: the policy's, and the ceilings of its namespace beside them.
 fn effective(facts: &Facts<'_>) -> Vec<EffectiveValue> {
     let mut values = facts.policy.effective.values();
+    let per_recipient = &facts.policy.effective.per_recipient.value;
+    let shown = values.iter_mut().find(|value| value.field == "ceilings.perRecipient");
+    if let Some(shown) = shown.filter(|_| !per_recipient.is_empty()) {
+        // Each pod counts for itself.
+        shown.value = format!("{per_recipient}, in each of {} pods", facts.sidecars);
+    }
     values.extend(facts.namespace.bounds.ceilings());
     values
 }

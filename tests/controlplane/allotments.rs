@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use kube::{Api, ResourceExt, api::PostParams};
 use mail_policy_operator::{
     api::MailPolicy,
@@ -109,6 +109,23 @@ async fn pods_share_a_ceiling_and_what_one_leaves_behind_counts_on() {
     let ledger = ledgers.get(&format!("mail-ledger-{}", stage.name)).await.unwrap();
     let ledger = ledger.data.unwrap().remove("ledger.json").unwrap();
     assert!(!ledger.contains('@'), "{ledger}");
+    three.delete().await.unwrap();
+    stage
+        .delete(&Api::<Namespace>::all(stage.client.clone()), &stage.name)
+        .await;
+    stage.gone(&ledgers, &format!("mail-ledger-{}", stage.name)).await;
+}
+
+async fn per_recipient_is(stage: &Stage<'_>, wanted: &str) {
+    let look = async || {
+        let effective = stage.policy("default").await.status.unwrap_or_default().effective;
+        let shown = effective.iter().find(|value| value.field == "ceilings.perRecipient");
+        match shown {
+            Some(shown) if shown.value == wanted => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    stage.wait(&format!("perRecipient is {wanted}"), look).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +141,16 @@ async fn a_share_is_a_pods_own_and_reaches_it_in_an_annotation() {
     // A tenth stays for newcomers.
     let shares = allotment["shares"].to_string();
     assert!(shares.contains("/d") && !shares.contains("100/d"), "{shares}");
+
+    // A ceiling that each pod holds for itself is told with how many there are.
+    let policies: Api<MailPolicy> = stage.namespaced();
+    let per_recipient = json!({"spec": {"ceilings": {"perRecipient": ["3/h"]}}});
+    stage.patch(&policies, "default", per_recipient).await;
+    per_recipient_is(&stage, "3/h, in each of 1 pods").await;
+    let second = self::pod(&stage, "web-2").await;
+    per_recipient_is(&stage, "3/h, in each of 2 pods").await;
+    second.delete().await.unwrap();
+    per_recipient_is(&stage, "3/h, in each of 1 pods").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
