@@ -7,6 +7,8 @@ mod allotment;
 mod faults;
 #[path = "sidecar/http.rs"]
 mod http;
+#[path = "sidecar/limits.rs"]
+mod limits;
 #[path = "sidecar/mounts.rs"]
 mod mounts;
 #[path = "sidecar/smtp.rs"]

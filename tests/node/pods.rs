@@ -68,6 +68,12 @@ stringData: {accessKeyId: simulator, secretAccessKey: secret}
     stage.policy_says("default", "Ready", "True InForce").await;
 }
 
+/// Starts a pod whose workload waits for what it is told.
+async fn start(stage: &Stage<'_>, name: &str) {
+    let pod = pod(&stage.name, name, &["wait"]).unwrap();
+    node().await.start_pod(&pod).await.unwrap();
+}
+
 async fn send(stage: &Stage<'_>, pod: &str, to: &str, times: u32) -> Value {
     let arguments = ["send", "--to", to, "--times", &times.to_string()];
     node().await.in_pod(&stage.name, pod, &arguments).await.unwrap()
@@ -104,7 +110,7 @@ async fn no_stranger_is_mailed(stage: &Stage<'_>, pod: &str) {
 #[ignore = "needs what tests/node/run makes"]
 async fn a_pod_starts_without_a_configuration_gets_one_and_loses_it() {
     let stage = empty("comes-and-goes").await;
-    node().await.start_pod(&stage.name, "web").await.unwrap();
+    start(&stage, "web").await;
     is_refused(&stage, "web", "no mail configuration").await;
     no_stranger_is_mailed(&stage, "web").await;
     assert_eq!(stage.ses().received_total(), 0);
@@ -127,7 +133,7 @@ async fn a_pod_starts_without_a_configuration_gets_one_and_loses_it() {
 async fn a_stop_reaches_a_running_sidecar_within_seconds() {
     let stage = empty("stopped").await;
     govern(&stage, PLENTY).await;
-    node().await.start_pod(&stage.name, "web").await.unwrap();
+    start(&stage, "web").await;
     is_sent(&stage, "web").await;
     no_stranger_is_mailed(&stage, "web").await;
 
@@ -160,7 +166,7 @@ async fn a_stop_reaches_a_running_sidecar_within_seconds() {
 async fn ceilings_outlive_a_container_that_is_killed() {
     let stage = empty("killed").await;
     govern(&stage, "5/h").await;
-    node().await.start_pod(&stage.name, "web").await.unwrap();
+    start(&stage, "web").await;
     is_sent(&stage, "web").await;
     send(&stage, "web", ALLOWED, 50).await;
     let sent = stage.ses().received_total();
@@ -182,6 +188,32 @@ async fn ceilings_outlive_a_container_that_is_killed() {
     is_refused(&stage, "web", "ceiling").await;
     no_stranger_is_mailed(&stage, "web").await;
     assert!(stage.ses().received_total() <= 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs what tests/node/run makes"]
+async fn a_full_disk_stops_mail_and_not_the_pod() {
+    let stage = empty("full").await;
+    govern(&stage, PLENTY).await;
+    let mut pod = pod(&stage.name, "web", &["wait"]).unwrap();
+    let volumes = pod["spec"]["volumes"].as_array_mut().unwrap();
+    let state = volumes
+        .iter_mut()
+        .find(|volume| volume["name"] == "mail-state")
+        .unwrap();
+    // Some hundred messages are kept in so little.
+    state["emptyDir"] = json!({"medium": "Memory", "sizeLimit": "16Ki"});
+    node().await.start_pod(&pod).await.unwrap();
+    is_sent(&stage, "web").await;
+    let told = send(&stage, "web", ALLOWED, 5_000).await;
+    let refused = told["refused"].as_str().unwrap();
+    assert!(refused.contains("cannot write what its ceilings let through"), "{told}");
+    let sent = stage.ses().received_total();
+    is_refused(&stage, "web", "cannot write what its ceilings let through").await;
+    assert_eq!(stage.ses().received_total(), sent, "nothing leaves that is not kept");
+    let path = "jsonpath={.status.phase} {.status.initContainerStatuses[0].restartCount}";
+    let get = ["get", "pod", "--namespace", &stage.name, "web", "--output", path];
+    assert_eq!(stage.control_plane.kubectl(&get).await.unwrap(), "Running 0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,17 +65,18 @@ impl Node {
         Ok(())
     }
 
-    /// Applies a pod of a workload that waits, and returns when it is ready.
-    pub async fn start_pod(&self, namespace: &str, name: &str) -> Result<()> {
-        self.apply_object(&pod(namespace, name, &["wait"])?).await?;
-        let pod = format!("pod/{name}");
+    /// Applies a pod and returns when it is ready.
+    pub async fn start_pod(&self, pod: &Value) -> Result<()> {
+        self.apply_object(pod).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
         let wait = [
             "wait",
             "--for=condition=Ready",
             "--timeout=2m",
             "--namespace",
-            namespace,
-            &pod,
+            &namespace,
+            &format!("pod/{name}"),
         ];
         self.cluster.kubectl(&wait).await?;
         Ok(())
