@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 use tracing::warn;
 
-use super::past::{Event, Kept, Past};
+use super::past::{Event, Keeping, Kept, Past};
 use crate::{
     api::Rate,
     policy::{
@@ -144,20 +144,10 @@ impl Counted {
             Share::Allotted(share) => share.in_force(own, now),
         };
         self.ceilings = std::mem::take(&mut self.ceilings).under(&self.in_force.limits, moment);
-        let kept = self.kept();
-        if let Some(Err(error)) = self.past.as_mut().map(|past| past.renew(&kept)) {
+        let kept = keeping(&self.ceilings, &self.share);
+        if let Some(Err(error)) = self.past.as_mut().map(|past| past.renew(kept)) {
             warn!(%error, "what the ceilings let through cannot be written: nothing is sent");
             self.past = None;
-        }
-    }
-
-    fn kept(&self) -> Kept {
-        Kept {
-            ceilings: self.ceilings.clone(),
-            allotted: match &self.share {
-                Share::Whole => None,
-                Share::Allotted(share) => Some((**share).clone()),
-            },
         }
     }
 
@@ -271,17 +261,8 @@ impl Counted {
     fn note(&mut self, event: &Event) -> std::io::Result<()> {
         match &mut self.past {
             None => Ok(()),
-            Some(past) if past.is_long() => {
-                // The ceilings have the event already.
-                let kept = Kept {
-                    ceilings: self.ceilings.clone(),
-                    allotted: match &self.share {
-                        Share::Whole => None,
-                        Share::Allotted(share) => Some((**share).clone()),
-                    },
-                };
-                past.renew(&kept)
-            }
+            // The ceilings have the event already.
+            Some(past) if past.is_long() => past.renew(keeping(&self.ceilings, &self.share)),
             Some(past) => past.note(event),
         }
     }
@@ -332,6 +313,17 @@ impl Counted {
                 ..hindrance
             },
         }
+    }
+}
+
+/// What is to be kept of both.
+fn keeping<'a>(ceilings: &'a Ceilings, share: &'a Share) -> Keeping<'a> {
+    Keeping {
+        ceilings,
+        allotted: match share {
+            Share::Whole => None,
+            Share::Allotted(share) => Some(share),
+        },
     }
 }
 

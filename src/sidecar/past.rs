@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,8 +16,12 @@ use crate::policy::{
     ceiling::{Ceilings, Mailed, Moment, RecipientHash, Ticket},
 };
 
-/// Octets of a journal after which a snapshot takes its place.
+/// Octets of a journal after which a snapshot takes its place, unless that is larger itself: then as many as it has, so
+/// that snapshots are no more to write than what they stand for.
 const JOURNAL_MAX: u64 = 1024 * 1024;
+
+/// Octets of a snapshot that are written at once.
+const WRITE: usize = 64 * 1024;
 
 /// The version of both files; another is not read.
 const VERSION: u32 = 1;
@@ -42,7 +46,7 @@ pub enum Event {
 }
 
 /// What is kept as a whole.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Kept {
     /// The ceilings, and what they let through.
@@ -51,13 +55,23 @@ pub struct Kept {
     pub allotted: Option<Allotted>,
 }
 
+/// What is to be kept: a [`Kept`] that is written where it stands, since with many recipients a copy is large.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Keeping<'a> {
+    /// The ceilings, and what they let through.
+    pub ceilings: &'a Ceilings,
+    /// The pod's share of them.
+    pub allotted: Option<&'a Allotted>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Snapshot {
+struct Snapshot<K> {
     version: u32,
     /// Its journal has the same number.
     number: u64,
-    kept: Kept,
+    kept: K,
 }
 
 /// The two files.
@@ -67,6 +81,18 @@ pub struct Past {
     number: u64,
     journal: File,
     written: u64,
+    /// Octets of the snapshot.
+    snapshot: u64,
+}
+
+impl Kept {
+    fn keeping(&self) -> Keeping<'_> {
+        let Self { ceilings, allotted } = self;
+        Keeping {
+            ceilings,
+            allotted: allotted.as_ref(),
+        }
+    }
 }
 
 impl Event {
@@ -88,7 +114,7 @@ impl Past {
     /// known, and nothing may be sent by fresh ones.
     pub fn open(folder: &Path, now: Moment) -> io::Result<(Self, Kept)> {
         let kept = match fs::read(folder.join("ceilings.json")) {
-            Ok(text) => Some(serde_json::from_slice::<Snapshot>(&text)?),
+            Ok(text) => Some(serde_json::from_slice::<Snapshot<Kept>>(&text)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
@@ -117,7 +143,7 @@ impl Past {
                 Ok::<_, io::Error>(())
             })?;
         kept.ceilings = kept.ceilings.not_after(now);
-        let past = Self::begin(folder, number + 1, &kept)?;
+        let past = Self::begin(folder, number + 1, kept.keeping())?;
         Ok((past, kept))
     }
 
@@ -125,7 +151,7 @@ impl Past {
     ///
     /// # Errors
     /// When it cannot be written: what was kept before stays whole.
-    pub fn renew(&mut self, kept: &Kept) -> io::Result<()> {
+    pub fn renew(&mut self, kept: Keeping<'_>) -> io::Result<()> {
         *self = Self::begin(&self.folder, self.number + 1, kept)?;
         Ok(())
     }
@@ -133,7 +159,7 @@ impl Past {
     /// Whether the journal is so long that a snapshot should take its place.
     #[must_use]
     pub fn is_long(&self) -> bool {
-        self.written > JOURNAL_MAX
+        self.written > JOURNAL_MAX.max(self.snapshot)
     }
 
     /// Notes what happened. Returns once the kernel has it.
@@ -153,17 +179,20 @@ impl Past {
     }
 
     /// A snapshot, and an empty journal beside it. Whatever moment this is cut off at, one pair of both is whole.
-    fn begin(folder: &Path, number: u64, kept: &Kept) -> io::Result<Self> {
+    fn begin(folder: &Path, number: u64, kept: Keeping<'_>) -> io::Result<Self> {
         let path = journal_path(folder, number);
         let journal = OpenOptions::new().create(true).append(true).open(&path)?;
         journal.set_len(0)?;
         let snapshot = Snapshot {
             version: VERSION,
             number,
-            kept: kept.clone(),
+            kept,
         };
         let new = folder.join("ceilings.json.new");
-        fs::write(&new, serde_json::to_vec(&snapshot)?)?;
+        let mut file = BufWriter::with_capacity(WRITE, File::create(&new)?);
+        serde_json::to_writer(&mut file, &snapshot)?;
+        let snapshot = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let snapshot = snapshot.metadata()?.len();
         fs::rename(&new, folder.join("ceilings.json"))?;
         if let Some(before) = number.checked_sub(1) {
             match fs::remove_file(journal_path(folder, before)) {
@@ -176,6 +205,7 @@ impl Past {
             number,
             journal,
             written: 0,
+            snapshot,
         })
     }
 }
@@ -212,12 +242,8 @@ mod tests {
     }
 
     fn renew(past: &mut Past, ceilings: &Ceilings) {
-        let ceilings = ceilings.clone();
-        past.renew(&Kept {
-            ceilings,
-            allotted: None,
-        })
-        .unwrap();
+        let allotted = None;
+        past.renew(Keeping { ceilings, allotted }).unwrap();
     }
 
     #[test]
@@ -276,6 +302,8 @@ mod tests {
         assert!(!past.is_long());
         past.written = JOURNAL_MAX + 1;
         assert!(past.is_long());
+        past.snapshot = JOURNAL_MAX + 1;
+        assert!(!past.is_long(), "as much as the snapshot that it follows");
         renew(&mut past, &ceilings);
         assert!(!past.is_long());
         let (_, ceilings) = open(folder.path());
