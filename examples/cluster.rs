@@ -10,9 +10,11 @@ use support::{BUSYBOX, ControlPlane, Error, Node, Options, Result};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    if Node::address_here().is_some() {
+    if Node::is_possible() {
         let node = Node::start().await?;
-        node.import("busybox:0.1.0", &[Path::new(BUSYBOX)]).await?;
+        if node.is_own() {
+            node.import("busybox:0.1.0", &[Path::new(BUSYBOX)]).await?;
+        }
         serve(&node.cluster, "with a node").await
     } else {
         let cluster = ControlPlane::start(Options::default()).await?;

@@ -53,7 +53,7 @@ enum Cluster {
 
 impl Cluster {
     async fn start() -> Result<Self> {
-        if Node::address_here().is_some() {
+        if Node::is_possible() {
             let node = Node::start().await?;
             node.import_ours().await?;
             node.install_operator(&[]).await?;

@@ -166,17 +166,17 @@ async fn a_stop_reaches_a_running_sidecar_within_seconds() {
 async fn ceilings_outlive_a_container_that_is_killed() {
     let stage = empty("killed").await;
     govern(&stage, "5/h").await;
-    start(&stage, "web").await;
+    let mut pod = pod(&stage.name, "web", &["wait"]).unwrap();
+    // So that the workload can kill its sidecar, as the kernel does where memory runs out.
+    pod["spec"]["shareProcessNamespace"] = json!(true);
+    node().await.start_pod(&pod).await.unwrap();
     is_sent(&stage, "web").await;
     send(&stage, "web", ALLOWED, 50).await;
     let sent = stage.ses().received_total();
     assert!(sent <= 5, "{sent} of 5");
 
-    node()
-        .await
-        .kill_container(&stage.name, "web", "mail-sidecar")
-        .await
-        .unwrap();
+    let kill = ["sh", "-c", "kill -KILL $(pidof mail-sidecar)"];
+    node().await.exec(&stage.name, "web", &kill).await.unwrap();
     let path = "jsonpath={.status.initContainerStatuses[0].restartCount} {.status.initContainerStatuses[0].ready}";
     let get = ["get", "pod", "--namespace", &stage.name, "web", "--output", path];
     let restarted = async || match stage.control_plane.kubectl(&get).await.unwrap() {

@@ -78,7 +78,8 @@ pub struct ControlPlane {
     // Dropped in this order: clients of the API server first, the folder last.
     manager: Option<Process>,
     apiserver: Option<Process>,
-    etcd: Process,
+    /// None where somebody else's is used.
+    etcd: Option<Process>,
     folder: Folder,
 }
 
@@ -110,13 +111,39 @@ impl ControlPlane {
             etcd_port,
             manager: None,
             apiserver: None,
-            etcd,
+            etcd: Some(etcd),
             folder,
         };
         started.write_admin_kubeconfig()?;
         started.start_apiserver().await?;
         started.start_manager().await?;
         Ok(started)
+    }
+
+    /// The control plane of the current kubeconfig, to which pods and this machine are joined: `address` is where pods
+    /// find what listens here. Its data and processes are somebody else's.
+    pub async fn current(address: Ipv4Addr) -> Result<Self> {
+        let programs = Programs::locate(&[]).await?;
+        let folder = Folder::create()?;
+        let admin = folder.path().join("admin.kubeconfig");
+        programs.flatten_kubeconfig(&admin).await?;
+        Ok(Self {
+            programs,
+            pki: Pki::create(folder.path(), &[])?,
+            admin,
+            number: AtomicU32::new(0),
+            definitions: OnceCell::new(),
+            options: Options {
+                address,
+                ..Options::default()
+            },
+            port: 0,
+            etcd_port: 0,
+            manager: None,
+            apiserver: None,
+            etcd: None,
+            folder,
+        })
     }
 
     /// Kills the API server and starts it again on the same port and data. Only the owner can: others of a shared one
@@ -157,7 +184,7 @@ impl ControlPlane {
         let path = self.programs.path("kube-apiserver");
         let mut apiserver = Process::start(&self.folder, "kube-apiserver", &path, &arguments, &[])?;
         let client = self.client().await?;
-        await_ready(&client, &mut self.etcd, &mut apiserver).await?;
+        await_ready(&client, self.etcd.as_mut(), &mut apiserver).await?;
         self.apiserver = Some(apiserver);
         Ok(())
     }
@@ -252,9 +279,10 @@ fn start_etcd(programs: &Programs, folder: &Folder, port: u16) -> Result<Process
     Process::start(folder, "etcd", &programs.path("etcd"), &arguments, &[])
 }
 
-async fn await_ready(client: &kube::Client, etcd: &mut Process, apiserver: &mut Process) -> Result<()> {
+async fn await_ready(client: &kube::Client, mut etcd: Option<&mut Process>, apiserver: &mut Process) -> Result<()> {
     let waited = eventually(READY, "the API server is ready", async || {
-        if let Err(ended) = etcd.still_runs().and_then(|()| apiserver.still_runs()) {
+        let etcd = etcd.as_mut().map_or(Ok(()), |etcd| etcd.still_runs());
+        if let Err(ended) = etcd.and_then(|()| apiserver.still_runs()) {
             return Ok(Err(ended));
         }
         let request = http::Request::get("/readyz")

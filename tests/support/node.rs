@@ -1,11 +1,12 @@
 //! A node of one's own, with pods: containerd, kubelet, kube-proxy and kube-scheduler beside a control plane.
 //!
-//! Only in the namespaces that `tests/node/run` makes: what these programs do to network and mounts stays there.
+//! Only in the namespaces that `tests/node/run` makes: what these programs do to network and mounts stays there. Or a
+//! cluster that is there already, by its kubeconfig.
 
 use std::{
     fs,
     net::Ipv4Addr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -23,6 +24,10 @@ const ADDRESS: &str = "NODE_ADDRESS";
 
 /// Where it tells the id that this program's parent has outside.
 const OUTSIDE: &str = "NODE_PROCESS";
+
+/// With `CLUSTER=current`: the address at which pods find this machine, and the command that gives an image to the nodes.
+const CURRENT_ADDRESS: &str = "CLUSTER_ADDRESS";
+const CURRENT_LOAD: &str = "CLUSTER_LOAD";
 
 /// The node's name.
 const NAME: &str = "node";
@@ -49,11 +54,16 @@ const POD_CONTROLLERS: &[&str] = &[
     "statefulset-controller",
 ];
 
-/// A control plane with one node.
+/// A control plane with a node.
 pub struct Node {
     /// The control plane.
     pub cluster: ControlPlane,
-    // Dropped in this order: kubelet must not see its containers go.
+    /// None where somebody else's nodes are used.
+    processes: Option<Processes>,
+}
+
+/// Dropped in this order: kubelet must not see its containers go.
+struct Processes {
     kubelet: Process,
     _proxy: Process,
     _scheduler: Process,
@@ -61,10 +71,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// The address of the node and of everything that listens for pods, where this program runs in the namespaces that
-    /// a node needs.
-    pub fn address_here() -> Option<Ipv4Addr> {
-        std::env::var(ADDRESS).ok()?.parse().ok()
+    /// Whether there can be one: this program runs in the namespaces that a node needs, or is told to use the current
+    /// kubeconfig's (`CLUSTER=current`).
+    pub fn is_possible() -> bool {
+        uses_current() || address_here().is_some()
     }
 
     /// The command by which a person gets to where this program runs.
@@ -75,7 +85,10 @@ impl Node {
 
     /// Starts a control plane and a node and returns when the node takes pods.
     pub async fn start() -> Result<Self> {
-        let address = Self::address_here().ok_or_else(|| Error::io("a node")(no_namespaces()))?;
+        if uses_current() {
+            return Self::current().await;
+        }
+        let address = address_here().ok_or_else(|| lacks(ADDRESS, "run this by tests/node/run"))?;
         let controllers = [CONTROLLERS, POD_CONTROLLERS].concat();
         let cluster = ControlPlane::start(Options {
             controllers,
@@ -84,56 +97,76 @@ impl Node {
         })
         .await?;
         let containerd = start_containerd(&cluster)?;
-        import(&cluster, PAUSE, &[Path::new(BUSYBOX)], &["sleep", "2147483647"]).await?;
-        let node = Self {
+        let pause = make_image(&cluster, PAUSE, &[Path::new(BUSYBOX)], &["sleep", "2147483647"]).await?;
+        import(&cluster, &pause).await?;
+        let processes = Processes {
             _scheduler: start_scheduler(&cluster)?,
             _proxy: start_proxy(&cluster, address)?,
             kubelet: start_kubelet(&cluster, address)?,
             _containerd: containerd,
-            cluster,
         };
-        node.await_ready().await?;
-        Ok(node)
+        await_ready(&cluster, &processes.kubelet).await?;
+        Ok(Self {
+            cluster,
+            processes: Some(processes),
+        })
+    }
+
+    /// The nodes of the current kubeconfig.
+    async fn current() -> Result<Self> {
+        let how = "say at which of this machine's addresses pods find it; for kind: docker network inspect kind";
+        let address = std::env::var(CURRENT_ADDRESS).ok().and_then(|text| text.parse().ok());
+        let address = address.ok_or_else(|| lacks(CURRENT_ADDRESS, how))?;
+        Ok(Self {
+            cluster: ControlPlane::current(address).await?,
+            processes: None,
+        })
+    }
+
+    /// Whether it was started here, and ends with this.
+    pub fn is_own(&self) -> bool {
+        self.processes.is_some()
     }
 
     /// Makes an image of programs and gives it to the node. The first program is its entry point.
     pub async fn import(&self, image: &str, programs: &[&Path]) -> Result<()> {
-        import(&self.cluster, image, programs, &[]).await
-    }
-
-    /// Kills a container of a pod, as one that runs out of memory is.
-    pub async fn kill_container(&self, namespace: &str, pod: &str, container: &str) -> Result<()> {
-        let path = format!(
-            "jsonpath={{.status.containerStatuses[?(@.name=='{container}')].containerID}}\
-             {{.status.initContainerStatuses[?(@.name=='{container}')].containerID}}"
-        );
-        let get = ["get", "pod", "--namespace", namespace, pod, "--output", &path];
-        let id = self.cluster.kubectl(&get).await?;
-        let kill = [
-            "tasks",
-            "kill",
-            "--signal",
-            "SIGKILL",
-            id.trim_start_matches("containerd://"),
-        ];
-        ctr(&self.cluster, &kill).await
-    }
-
-    async fn await_ready(&self) -> Result<()> {
-        let path = "jsonpath={.status.conditions[?(@.type=='Ready')]} {.spec.taints}";
-        let waited = eventually(READY, "the node takes pods", async || {
-            let node = self.cluster.kubectl(&["get", "node", NAME, "--output", path]).await;
-            match node.map_err(|error| error.to_string())? {
-                said if said.contains(r#""status":"True""#) && !said.contains("NoSchedule") => Ok(()),
-                said => Err(said),
-            }
-        });
-        waited.await.map_err(|error| error.with_log_of(&self.kubelet))
+        let tar = make_image(&self.cluster, image, programs, &[]).await?;
+        if self.is_own() {
+            return import(&self.cluster, &tar).await;
+        }
+        let how = "say by which command nodes get an image from a file; for kind: kind load image-archive";
+        let load = std::env::var(CURRENT_LOAD).map_err(|_| lacks(CURRENT_LOAD, how))?;
+        let mut words = load.split_whitespace();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg(&tar).stdout(Stdio::null());
+        run(command, &load).await
     }
 }
 
-fn no_namespaces() -> std::io::Error {
-    std::io::Error::other(format!("{ADDRESS} is not set: run this by tests/node/run"))
+/// Whether the current kubeconfig is to be used.
+fn uses_current() -> bool {
+    std::env::var("CLUSTER").is_ok_and(|word| word == "current")
+}
+
+/// The address of the node and of everything that listens for pods, in the namespaces that a node needs.
+fn address_here() -> Option<Ipv4Addr> {
+    std::env::var(ADDRESS).ok()?.parse().ok()
+}
+
+fn lacks(variable: &str, how: &str) -> Error {
+    Error::io("a node")(std::io::Error::other(format!("{variable} is not set: {how}")))
+}
+
+async fn await_ready(cluster: &ControlPlane, kubelet: &Process) -> Result<()> {
+    let path = "jsonpath={.status.conditions[?(@.type=='Ready')]} {.spec.taints}";
+    let waited = eventually(READY, "the node takes pods", async || {
+        let node = cluster.kubectl(&["get", "node", NAME, "--output", path]).await;
+        match node.map_err(|error| error.to_string())? {
+            said if said.contains(r#""status":"True""#) && !said.contains("NoSchedule") => Ok(()),
+            said => Err(said),
+        }
+    });
+    waited.await.map_err(|error| error.with_log_of(kubelet))
 }
 
 fn start_containerd(cluster: &ControlPlane) -> Result<Process> {
@@ -200,7 +233,8 @@ fn start_scheduler(cluster: &ControlPlane) -> Result<Process> {
     )
 }
 
-async fn import(cluster: &ControlPlane, image: &str, programs: &[&Path], arguments: &[&str]) -> Result<()> {
+/// Makes an image of programs, in a file that `docker load` and others read.
+async fn make_image(cluster: &ControlPlane, image: &str, programs: &[&Path], arguments: &[&str]) -> Result<PathBuf> {
     let tar = cluster.folder().join(format!("{}.tar", image.replace([':', '/'], "-")));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/image");
     let mut make = Command::new(script);
@@ -210,24 +244,23 @@ async fn import(cluster: &ControlPlane, image: &str, programs: &[&Path], argumen
         .args(arguments)
         .stdout(fs::File::create(&tar).map_err(Error::io(tar.display().to_string()))?);
     run(make, "tests/node/image").await?;
-    let import = ["images".to_owned(), "import".to_owned(), tar.display().to_string()];
-    eventually(READY, "containerd takes the image", async || {
-        let imported = ctr(cluster, &import.each_ref().map(String::as_str)).await;
-        imported.map_err(|error| error.to_string())
-    })
-    .await?;
-    fs::remove_file(&tar).map_err(Error::io(tar.display().to_string()))
+    Ok(tar)
 }
 
-async fn ctr(cluster: &ControlPlane, arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("ctr");
-    command
-        .arg("--address")
-        .arg(cluster.folder().join("containerd.sock"))
-        .args(["--namespace", "k8s.io"])
-        .args(arguments)
-        .stdout(Stdio::null());
-    run(command, "ctr").await
+/// Gives an image to containerd, which may have just been started.
+async fn import(cluster: &ControlPlane, tar: &Path) -> Result<()> {
+    eventually(READY, "containerd takes the image", async || {
+        let mut command = Command::new("ctr");
+        command
+            .arg("--address")
+            .arg(cluster.folder().join("containerd.sock"))
+            .args(["--namespace", "k8s.io", "images", "import"])
+            .arg(tar)
+            .stdout(Stdio::null());
+        run(command, "ctr").await.map_err(|error| error.to_string())
+    })
+    .await?;
+    fs::remove_file(tar).map_err(Error::io(tar.display().to_string()))
 }
 
 async fn run(mut command: Command, what: &str) -> Result<()> {

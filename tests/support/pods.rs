@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     error::{Error, Result},
-    node::Node,
+    node::{BUSYBOX, Node},
     programs::ours,
     wait::eventually,
 };
@@ -16,10 +16,9 @@ use super::{
 const SOON: Duration = Duration::from_mins(2);
 
 /// The images, by the programs that they hold.
-const IMAGES: [(&str, &str); 3] = [
+const IMAGES: [(&str, &str); 2] = [
     ("mail-policy-operator:0.1.0", "mail-policy-operator"),
     ("mail-sidecar:0.1.0", "mail-sidecar"),
-    (WORKLOAD, "examples/workload"),
 ];
 const WORKLOAD: &str = "workload:0.1.0";
 
@@ -35,7 +34,8 @@ impl Node {
         for (image, program) in IMAGES {
             self.import(image, &[&ours(program)?]).await?;
         }
-        Ok(())
+        self.import(WORKLOAD, &[&ours("examples/workload")?, Path::new(BUSYBOX)])
+            .await
     }
 
     /// Installs kinds and operator as a user would, with these arguments more, and returns when it is ready.
@@ -84,18 +84,16 @@ impl Node {
 
     /// Runs the workload's program in a pod that waits; what it was told.
     pub async fn in_pod(&self, namespace: &str, name: &str, arguments: &[&str]) -> Result<Value> {
-        let exec = [
-            "exec",
-            "--namespace",
-            namespace,
-            name,
-            "--container",
-            APP,
-            "--",
-            "/workload",
-        ];
-        let said = self.cluster.kubectl(&[&exec[..], arguments].concat()).await?;
+        let said = self
+            .exec(namespace, name, &[&["/workload"], arguments].concat())
+            .await?;
         serde_json::from_str(&said).map_err(|error| Error::io(said)(error.into()))
+    }
+
+    /// Runs a program in a pod that waits; what it printed.
+    pub async fn exec(&self, namespace: &str, name: &str, command: &[&str]) -> Result<String> {
+        let exec = ["exec", "--namespace", namespace, name, "--container", APP, "--"];
+        self.cluster.kubectl(&[&exec[..], command].concat()).await
     }
 
     /// Runs a workload's program in a pod of its own until it ends, and the pod with it; what it printed.

@@ -29,6 +29,18 @@ impl Programs {
         Ok(Self { folder })
     }
 
+    /// Writes the part of the current kubeconfig that its context names into a file of its own.
+    pub async fn flatten_kubeconfig(&self, file: &Path) -> Result<()> {
+        let mut command = Command::new(self.path("kubectl"));
+        command.args(["config", "view", "--minify", "--flatten", "--raw"]);
+        let shown = output(command).await.map_err(Error::io("kubectl config view"))?;
+        if !shown.status.success() {
+            let said = String::from_utf8_lossy(&shown.stderr).into_owned();
+            return Err(Error::io("the current kubeconfig")(io::Error::other(said)));
+        }
+        std::fs::write(file, shown.stdout).map_err(Error::io(file.display().to_string()))
+    }
+
     /// The file of one program.
     pub fn path(&self, program: &str) -> PathBuf {
         self.folder.join(program)
