@@ -99,7 +99,11 @@ pub fn mailboxes(value: &str) -> Result<Vec<Mailbox>, MailboxError> {
                 mailbox.name.push_str(&quoted(&mut chars)?);
                 mailbox.quoted = true;
             }
-            '(' => skip_comment(&mut chars)?,
+            '(' => {
+                skip_comment(&mut chars)?;
+                // A comment is a space (RFC 5322, section 3.2.2): what stands on both sides of it is not one word.
+                mailbox.bare.push(' ');
+            }
             '<' if mailbox.angle.is_none() => mailbox.angle = Some(angle(&mut chars)?),
             ',' => found.extend(std::mem::take(&mut mailbox).finish()?),
             ':' if !in_group && mailbox.angle.is_none() && !mailbox.bare.contains('@') => {
@@ -136,9 +140,11 @@ fn quoted(chars: &mut std::str::Chars<'_>) -> Result<String, MailboxError> {
     let mut text = String::from('"');
     while let Some(char) = chars.next() {
         text.push(char);
-        match char {
-            '"' => return Ok(text),
-            '\\' => text.extend(chars.next()),
+        let escaped = if char == '\\' { chars.next() } else { None };
+        text.extend(escaped);
+        match escaped.unwrap_or(char) {
+            '"' if escaped.is_none() => return Ok(text),
+            // A line's end ends the line also where it is escaped.
             char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
             _ => {}
         }
