@@ -69,12 +69,12 @@ struct Reading {
 impl Reading {
     /// The mailbox; `None` where nothing stands between two commas.
     fn finish(self) -> Result<Option<Mailbox>, MailboxError> {
-        let bare = self.bare.trim();
+        let bare = self.bare.trim_matches(is_space);
         match self.angle {
             // An @ in a name is an address to some parsers.
             Some(_) if bare.contains('@') => Err(MailboxError::Form),
             Some(address) => Ok(Some(Mailbox {
-                name: Some(self.name.trim().to_owned()).filter(|name| !name.is_empty()),
+                name: Some(self.name.trim_matches(is_space).to_owned()).filter(|name| !name.is_empty()),
                 address: Address::parse(&address)?,
             })),
             None if bare.is_empty() && !self.quoted => Ok(None),
@@ -82,6 +82,11 @@ impl Reading {
             None => Ok(Some(Address::parse(bare)?.into())),
         }
     }
+}
+
+/// What may stand around a word. Other white space is part of it: parsers of mail know no other.
+pub(super) fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\t')
 }
 
 /// Reads an unfolded value.
@@ -117,7 +122,7 @@ pub fn mailboxes(value: &str) -> Result<Vec<Mailbox>, MailboxError> {
             '"' | '<' | '>' | ')' | ':' | ';' | '\\' => return Err(MailboxError::Form),
             // After `<…>` only the next comma may come.
             char if mailbox.angle.is_some() => {
-                if !char.is_whitespace() {
+                if !is_space(char) {
                     return Err(MailboxError::Form);
                 }
             }
