@@ -89,6 +89,11 @@ pub(super) fn is_space(char: char) -> bool {
     matches!(char, ' ' | '\t')
 }
 
+/// Control characters, line ends among them, have no place in a value, not even escaped or in a comment.
+fn is_control(char: char) -> bool {
+    char.is_control() && char != '\t'
+}
+
 /// Reads an unfolded value.
 ///
 /// # Errors
@@ -126,7 +131,7 @@ pub fn mailboxes(value: &str) -> Result<Vec<Mailbox>, MailboxError> {
                     return Err(MailboxError::Form);
                 }
             }
-            char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
+            char if is_control(char) => return Err(MailboxError::Form),
             char => {
                 mailbox.bare.push(char);
                 mailbox.name.push(char);
@@ -150,7 +155,7 @@ fn quoted(chars: &mut std::str::Chars<'_>) -> Result<String, MailboxError> {
         match escaped.unwrap_or(char) {
             '"' if escaped.is_none() => return Ok(text),
             // A line's end ends the line also where it is escaped.
-            char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
+            char if is_control(char) => return Err(MailboxError::Form),
             _ => {}
         }
     }
@@ -163,9 +168,8 @@ fn skip_comment(chars: &mut std::str::Chars<'_>) -> Result<(), MailboxError> {
         match char {
             '(' => depth += 1,
             ')' => depth -= 1,
-            '\\' => {
-                chars.next();
-            }
+            '\\' if chars.next().is_some_and(is_control) => return Err(MailboxError::Form),
+            char if is_control(char) => return Err(MailboxError::Form),
             _ => {}
         }
         if depth == 0 {

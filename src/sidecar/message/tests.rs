@@ -167,11 +167,13 @@ fn a_name_is_kept_as_it_was_written_without_comments() {
 }
 
 #[test]
-fn a_name_is_one_line_whatever_is_escaped_in_it() {
+fn a_name_or_comment_is_one_line_whatever_is_escaped_in_it() {
     for value in [
         "\"a\\\r\" <a@example.com>",
         "\"a\\\nBcc: b\" <a@example.com>",
         "\"\\\0\" <a@example.com>",
+        "a@example.com (Jo\nBcc: b)",
+        "a@example.com (Jo\\\n)",
     ] {
         assert_eq!(list(value), Err(MailboxError::Form), "{value:?}");
     }
