@@ -39,6 +39,24 @@ bench-controller: controlplane ## time, memory, SES calls and API writes for tho
 bench-sidecar: ## what a message costs in the sidecar, beside the same load without it, Mailpit and Postfix
 	$(CARGO) bench --bench sidecar
 
+# RUSTC_BOOTSTRAP: the instrumentation is not stable, and the toolchain is the pinned one.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= smtp_session address mime_head http_body
+FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
+FUZZ_LIMITS := -max_len=4096 -timeout=10 -rss_limit_mb=2048
+.PHONY: fuzz fuzz-installed
+fuzz: fuzz-installed ## any bytes at all, FUZZ_SECONDS (600) for each of FUZZ_TARGETS (docs/fuzzing.md)
+	@for target in $(FUZZ_TARGETS); do \
+	    echo "== $$target, $(FUZZ_SECONDS) s"; \
+	    mkdir -p fuzz/corpus/$$target; \
+	    $(FUZZ) run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+	        -dict=fuzz/dictionaries/$$target.dict -print_final_stats=1 $(FUZZ_LIMITS); \
+	done
+
+fuzz-installed:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { \
+	    echo "cargo-fuzz is not installed: cargo install cargo-fuzz --locked (it needs a C++ compiler, too)" >&2; exit 1; }
+
 ## What CI runs.
 
 .PHONY: lint lint-format lint-clippy lint-dependencies

@@ -57,6 +57,9 @@ pub enum AddressError {
         "the part before @ may hold only ASCII letters, digits and !#$%&'*+-/=?^_`{{|}}~, with single dots between them"
     )]
     LocalPart,
+    /// The local part has the shape of RFC 2047's encoded word.
+    #[error("the part before @ may not hold an encoded word (=?...?=): write it as it is read")]
+    EncodedWord,
     /// A part is too long.
     #[error("an address has at most {LOCAL_MAX} octets before the @ and {ADDRESS_MAX} in all")]
     TooLong,
@@ -79,13 +82,16 @@ impl Address {
     /// Puts an address together from a local part and a domain.
     ///
     /// # Errors
-    /// [`AddressError::LocalPart`] and [`AddressError::TooLong`].
+    /// [`AddressError::LocalPart`], [`AddressError::EncodedWord`] and [`AddressError::TooLong`].
     pub fn new(local: &str, domain: Domain) -> Result<Self, AddressError> {
         if !local
             .split('.')
             .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
         {
             return Err(AddressError::LocalPart);
+        }
+        if is_encoded_word(local) {
+            return Err(AddressError::EncodedWord);
         }
         if local.len() > LOCAL_MAX || local.len() + 1 + domain.as_str().len() > ADDRESS_MAX {
             return Err(AddressError::TooLong);
@@ -112,6 +118,12 @@ impl Address {
 /// RFC 5322's `atext`.
 pub(super) fn is_atext(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+}
+
+/// Whether it has the shape of RFC 2047's encoded word: all of it are letters that a local part may have, but a parser
+/// that decodes it finds another address.
+fn is_encoded_word(local: &str) -> bool {
+    local.split_once("=?").is_some_and(|(_, inner)| inner.contains("?="))
 }
 
 impl fmt::Display for Address {
@@ -178,6 +190,14 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text), Err(AddressError::LocalPart), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_parser_that_decodes_words_reads_as_another_address_is_refused() {
+        for text in ["=?utf-8?q?x=40evil.example?=@example.com", "a=?b?=@example.com"] {
+            assert_eq!(Address::parse(text), Err(AddressError::EncodedWord), "{text}");
+        }
+        assert!(Address::parse("a=?b@example.com").is_ok() && Address::parse("a?=b@example.com").is_ok());
     }
 
     #[test]

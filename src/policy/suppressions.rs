@@ -174,7 +174,9 @@ fn read_inline(entry: &SuppressionEntry) -> Result<(Subject, Entry), String> {
 fn read_address(text: &str) -> Result<Subject, String> {
     Address::parse(text).map(Subject::Address).map_err(|error| match error {
         AddressError::Domain(_) => "the part after the @ is not a domain".to_owned(),
-        error @ (AddressError::NoAt | AddressError::LocalPart | AddressError::TooLong) => error.to_string(),
+        error @ (AddressError::NoAt | AddressError::LocalPart | AddressError::EncodedWord | AddressError::TooLong) => {
+            error.to_string()
+        }
     })
 }
 

@@ -27,37 +27,41 @@ impl Submitter {
     pub fn new(desk: Rc<Desk>, line_endings: LineEndings) -> Self {
         Self { desk, line_endings }
     }
+}
 
-    fn read(&self, submitted: Submitted) -> Result<Submission, Denial> {
-        let Submitted {
-            sender,
-            recipients,
-            data,
-            endings,
-            longest_line,
-        } = submitted;
-        let data = match self.line_endings {
-            _ if endings.are_clean() => data,
-            LineEndings::Fix if !endings.nul => fixed_line_endings(data),
-            LineEndings::Fix | LineEndings::Deny => return Err(Denial::LineEndings),
-        };
-        if longest_line > LINE_MAX {
-            return Err(Denial::Request(format!(
-                "a line of the message has more than {LINE_MAX} octets: fold it"
-            )));
-        }
-        let message = Message::parse(data)?;
-        Ok(Submission {
-            sender,
-            from: message.from()?,
-            to: recipients.into_iter().map(Mailbox::from).collect(),
-            cc: Vec::new(),
-            bcc: Vec::new(),
-            content: Content::Raw(message),
-            tags: Vec::new(),
-            options: Map::new(),
-        })
+/// Reads a message as it was submitted.
+///
+/// # Errors
+/// What of it may not be sent or cannot be judged.
+pub fn read(submitted: Submitted, line_endings: LineEndings) -> Result<Submission, Denial> {
+    let Submitted {
+        sender,
+        recipients,
+        data,
+        endings,
+        longest_line,
+    } = submitted;
+    let data = match line_endings {
+        _ if endings.are_clean() => data,
+        LineEndings::Fix if !endings.nul => fixed_line_endings(data),
+        LineEndings::Fix | LineEndings::Deny => return Err(Denial::LineEndings),
+    };
+    if longest_line > LINE_MAX {
+        return Err(Denial::Request(format!(
+            "a line of the message has more than {LINE_MAX} octets: fold it"
+        )));
     }
+    let message = Message::parse(data)?;
+    Ok(Submission {
+        sender,
+        from: message.from()?,
+        to: recipients.into_iter().map(Mailbox::from).collect(),
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        content: Content::Raw(message),
+        tags: Vec::new(),
+        options: Map::new(),
+    })
 }
 
 impl smtp::Desk for Submitter {
@@ -73,7 +77,7 @@ impl smtp::Desk for Submitter {
     }
 
     async fn message(&self, submitted: Submitted) -> Reply {
-        let taken = match self.read(submitted) {
+        let taken = match read(submitted, self.line_endings) {
             Ok(submission) => self.desk.submit(Way::Smtp, submission).await,
             Err(denial) => Err(denial),
         };

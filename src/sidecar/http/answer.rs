@@ -37,6 +37,7 @@ pub fn json(status: u16, body: &impl Serialize) -> Answer {
 }
 
 /// A refusal as SES v2 writes it.
+#[must_use]
 pub fn refusal(status: u16, name: &'static str, message: &str) -> Answer {
     let mut answer = json(status, &serde_json::json!({ "message": message }));
     answer
@@ -46,12 +47,14 @@ pub fn refusal(status: u16, name: &'static str, message: &str) -> Answer {
 }
 
 /// A denial as SES v2 writes it.
+#[must_use]
 pub fn denied(denial: &Denial) -> Answer {
     let answer = denial.ses();
     refusal(answer.status, answer.name, &denial.to_string())
 }
 
 /// A result as SES v1 writes it.
+#[must_use]
 pub fn v1(action: &str, result: &str) -> Answer {
     let body = format!(
         "<{action}Response xmlns=\"{V1}\"><{action}Result>{result}</{action}Result>\
@@ -61,6 +64,7 @@ pub fn v1(action: &str, result: &str) -> Answer {
 }
 
 /// A refusal as SES v1 writes it.
+#[must_use]
 pub fn v1_refusal(status: u16, name: &str, message: &str) -> Answer {
     let side = if status < 500 { "Sender" } else { "Receiver" };
     // v1 has names of its own (service model of 2010-12-01); where it has none, v2's without its end is what comes nearest.
@@ -80,6 +84,7 @@ pub fn v1_refusal(status: u16, name: &str, message: &str) -> Answer {
 }
 
 /// A denial as SES v1 writes it: what it throttles is a 400 there.
+#[must_use]
 pub fn v1_denied(denial: &Denial) -> Answer {
     let answer = denial.ses();
     let status = if answer.status == 429 { 400 } else { answer.status };
@@ -87,6 +92,7 @@ pub fn v1_denied(denial: &Denial) -> Answer {
 }
 
 /// Text in XML.
+#[must_use]
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {

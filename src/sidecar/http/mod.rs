@@ -1,12 +1,12 @@
 //! The SES API on loopback: what an application's SDK talks to, with its endpoint set to the sidecar.
 
-mod answer;
+pub mod answer;
 mod app;
-mod bulk;
+pub mod bulk;
 mod limits;
 mod server;
-mod v1;
-mod v2;
+pub mod v1;
+pub mod v2;
 
 pub use self::{
     limits::Limits,

@@ -69,12 +69,12 @@ struct Reading {
 impl Reading {
     /// The mailbox; `None` where nothing stands between two commas.
     fn finish(self) -> Result<Option<Mailbox>, MailboxError> {
-        let bare = self.bare.trim();
+        let bare = self.bare.trim_matches(is_space);
         match self.angle {
             // An @ in a name is an address to some parsers.
             Some(_) if bare.contains('@') => Err(MailboxError::Form),
             Some(address) => Ok(Some(Mailbox {
-                name: Some(self.name.trim().to_owned()).filter(|name| !name.is_empty()),
+                name: Some(self.name.trim_matches(is_space).to_owned()).filter(|name| !name.is_empty()),
                 address: Address::parse(&address)?,
             })),
             None if bare.is_empty() && !self.quoted => Ok(None),
@@ -82,6 +82,16 @@ impl Reading {
             None => Ok(Some(Address::parse(bare)?.into())),
         }
     }
+}
+
+/// What may stand around a word. Other white space is part of it: parsers of mail know no other.
+pub(super) fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\t')
+}
+
+/// Control characters, line ends among them, have no place in a value, not even escaped or in a comment.
+fn is_control(char: char) -> bool {
+    char.is_control() && char != '\t'
 }
 
 /// Reads an unfolded value.
@@ -99,7 +109,11 @@ pub fn mailboxes(value: &str) -> Result<Vec<Mailbox>, MailboxError> {
                 mailbox.name.push_str(&quoted(&mut chars)?);
                 mailbox.quoted = true;
             }
-            '(' => skip_comment(&mut chars)?,
+            '(' => {
+                skip_comment(&mut chars)?;
+                // A comment is a space (RFC 5322, section 3.2.2): what stands on both sides of it is not one word.
+                mailbox.bare.push(' ');
+            }
             '<' if mailbox.angle.is_none() => mailbox.angle = Some(angle(&mut chars)?),
             ',' => found.extend(std::mem::take(&mut mailbox).finish()?),
             ':' if !in_group && mailbox.angle.is_none() && !mailbox.bare.contains('@') => {
@@ -113,11 +127,11 @@ pub fn mailboxes(value: &str) -> Result<Vec<Mailbox>, MailboxError> {
             '"' | '<' | '>' | ')' | ':' | ';' | '\\' => return Err(MailboxError::Form),
             // After `<…>` only the next comma may come.
             char if mailbox.angle.is_some() => {
-                if !char.is_whitespace() {
+                if !is_space(char) {
                     return Err(MailboxError::Form);
                 }
             }
-            char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
+            char if is_control(char) => return Err(MailboxError::Form),
             char => {
                 mailbox.bare.push(char);
                 mailbox.name.push(char);
@@ -136,10 +150,12 @@ fn quoted(chars: &mut std::str::Chars<'_>) -> Result<String, MailboxError> {
     let mut text = String::from('"');
     while let Some(char) = chars.next() {
         text.push(char);
-        match char {
-            '"' => return Ok(text),
-            '\\' => text.extend(chars.next()),
-            char if char.is_control() && char != '\t' => return Err(MailboxError::Form),
+        let escaped = if char == '\\' { chars.next() } else { None };
+        text.extend(escaped);
+        match escaped.unwrap_or(char) {
+            '"' if escaped.is_none() => return Ok(text),
+            // A line's end ends the line also where it is escaped.
+            char if is_control(char) => return Err(MailboxError::Form),
             _ => {}
         }
     }
@@ -152,9 +168,8 @@ fn skip_comment(chars: &mut std::str::Chars<'_>) -> Result<(), MailboxError> {
         match char {
             '(' => depth += 1,
             ')' => depth -= 1,
-            '\\' => {
-                chars.next();
-            }
+            '\\' if chars.next().is_some_and(is_control) => return Err(MailboxError::Form),
+            char if is_control(char) => return Err(MailboxError::Form),
             _ => {}
         }
         if depth == 0 {

@@ -197,7 +197,10 @@ impl gate::Headers for Message {
 /// A field's value on one line.
 fn unfolded(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
-    text.split("\r\n").collect::<String>().trim().to_owned()
+    text.split("\r\n")
+        .collect::<String>()
+        .trim_matches(mailboxes::is_space)
+        .to_owned()
 }
 
 #[cfg(test)]

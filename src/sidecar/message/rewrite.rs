@@ -1,6 +1,8 @@
 //! The head that is sent.
 
-use super::{Line, Message};
+use memchr::memmem;
+
+use super::{LINE_MAX, Line, Message};
 use crate::{api::Address, policy::SubjectPrefix};
 
 /// Fields that are never sent: recipients who must stay hidden.
@@ -66,17 +68,30 @@ impl Message {
         match visible {
             // Ours alone say what was there.
             Some(_) if is("X-Original-To") || is("X-Original-Cc") => {}
-            Some(_) if is("To") || is("Cc") => put(&[ORIGINAL.as_bytes(), name, b":", value]),
+            Some(_) if is("To") || is("Cc") => {
+                let value = value.trim_ascii_start();
+                let fold = fold(ORIGINAL.len() + name.len() + 2, value);
+                put(&[ORIGINAL.as_bytes(), name, b": ", fold, value]);
+            }
             Some(Visible {
                 subject_prefix: Some(prefix),
                 ..
             }) if is("Subject") => {
                 let value = value.trim_ascii_start();
-                put(&[name, b": ", prefix.as_str().as_bytes(), b" ", value]);
+                let prefix = prefix.as_str().as_bytes();
+                let fold = fold(name.len() + 2 + prefix.len() + 1, value);
+                put(&[name, b": ", prefix, b" ", fold, value]);
             }
             Some(_) | None => put(&[name, b":", value]),
         }
     }
+}
+
+/// What belongs between the first octets of a field and a value that was first without them: SES refuses a line that has
+/// got too long.
+fn fold(before: usize, value: &[u8]) -> &'static [u8] {
+    let first = memmem::find(value, b"\r\n").unwrap_or(value.len());
+    if before + first > LINE_MAX { b"\r\n " } else { b"" }
 }
 
 /// A field of addresses, each on its own line.

@@ -59,6 +59,26 @@ fn a_rewritten_message_names_those_who_are_mailed_and_keeps_what_stood_there() {
 }
 
 #[test]
+fn no_line_gets_longer_than_a_line_may_be_when_more_is_put_before_it() {
+    let longest = |name: &str| format!("{name}:{}x", " ".repeat(LINE_MAX - name.len() - 2));
+    let full = |name: &str| format!("{name}:{}", "x".repeat(LINE_MAX - name.len() - 1));
+    let visible = Visible {
+        subject_prefix: SubjectPrefix::parse("[staging]").ok(),
+        ..Visible::default()
+    };
+    for line in [longest, full] {
+        let text = format!(
+            "From: jo@example.com\n{}\n{}\n{}\n\n",
+            line("To"),
+            line("Cc"),
+            line("Subject")
+        );
+        let head = head(&message(&text), Some(&visible));
+        assert!(head.lines().all(|line| line.len() <= LINE_MAX), "{head}");
+    }
+}
+
+#[test]
 fn a_field_is_found_by_its_whole_value_on_any_of_its_lines() {
     let message = message("X-Stream: news\nx-stream:\n receipts \nFrom: jo@example.com\n\n");
     assert!(message.has_line("X-STREAM", "receipts") && message.has_line("x-stream", "news"));
@@ -149,6 +169,20 @@ fn a_name_is_kept_as_it_was_written_without_comments() {
 }
 
 #[test]
+fn a_name_or_comment_is_one_line_whatever_is_escaped_in_it() {
+    for value in [
+        "\"a\\\r\" <a@example.com>",
+        "\"a\\\nBcc: b\" <a@example.com>",
+        "\"\\\0\" <a@example.com>",
+        "a@example.com (Jo\nBcc: b)",
+        "a@example.com (Jo\\\n)",
+    ] {
+        assert_eq!(list(value), Err(MailboxError::Form), "{value:?}");
+    }
+    assert!(list("\"a\\\"b\" <a@example.com>").is_ok());
+}
+
+#[test]
 fn what_two_parsers_could_read_as_two_addresses_is_refused() {
     for value in [
         "\"x@evil.example\"@example.com",
@@ -167,6 +201,14 @@ fn what_two_parsers_could_read_as_two_addresses_is_refused() {
         "team: a@example.com",
         "a b@example.com",
         "a@example.com.",
+        "a@example.com\u{a0}",
+        "\u{2003}a@example.com",
+        "<a@example.com>\u{a0}",
+        "a@example.com\u{b}",
+        "a(x)b@example.com",
+        "a@exam(x)ple.com",
+        "a@example.com(x).net",
+        "=?utf-8?q?x=40evil.example=3E?=@example.com",
     ] {
         assert!(list(value).is_err(), "{value}: {:?}", list(value));
     }

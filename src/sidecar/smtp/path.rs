@@ -71,8 +71,6 @@ pub(super) fn address(text: &str, form: &Form) -> Result<Address, Fault> {
         Some("An IP address is no domain here: write <name@example.com>")
     } else if domain.ends_with('.') {
         Some("A domain has no dot at its end: write <name@example.com>")
-    } else if is_encoded_word(text) {
-        Some("Encoded words are not accepted as an address: write <name@example.com>")
     } else {
         None
     };
@@ -81,14 +79,10 @@ pub(super) fn address(text: &str, form: &Form) -> Result<Address, Fault> {
     }
     Address::parse(text).map_err(|error| match error {
         AddressError::Domain(_) => refused("The part after the @ is no domain name: write <name@example.com>"),
-        own @ (AddressError::NoAt | AddressError::LocalPart | AddressError::TooLong) => refused(&own.to_string()),
+        own @ (AddressError::NoAt | AddressError::LocalPart | AddressError::EncodedWord | AddressError::TooLong) => {
+            refused(&own.to_string())
+        }
     })
-}
-
-/// Whether it has the shape of RFC 2047's encoded word: all of it are letters that a local part may have, but a parser
-/// that decodes it finds another address.
-fn is_encoded_word(text: &str) -> bool {
-    text.split_once("=?").is_some_and(|(_, inner)| inner.contains("?="))
 }
 
 #[cfg(test)]
