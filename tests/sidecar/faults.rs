@@ -48,6 +48,32 @@ async fn ses_that_fails_or_throttles_for_a_while_is_told_apart_and_comes_back() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_ses_is_down_mail_is_put_off_and_its_room_is_given_back() {
+    let ceilings = (
+        "ceilings: {recipients: [], newRecipients: [], perRecipient",
+        "ceilings: {recipients: [10/h], newRecipients: [], perRecipient",
+    );
+    let (mut stage, at) = Stage::set(&[ceilings]).await;
+    assert_eq!(send(at.http, &simple(&["jo@example.com"])).await.0, 200);
+    let address = stage.lose_ses().await;
+    for _ in 0..50 {
+        let (status, name, body) = send(at.http, &simple(&["jo@example.com"])).await;
+        assert_eq!((status, name.as_str()), (503, "ServiceUnavailable"), "{body}");
+    }
+
+    stage.find_ses(address).await;
+    for _ in 0..9 {
+        let (status, _, body) = send(at.http, &simple(&["jo@example.com"])).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    assert_eq!(
+        send(at.http, &simple(&["jo@example.com"])).await.1,
+        "LimitExceededException"
+    );
+    assert_eq!(stage.mailed().len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_killed_under_load_has_acknowledged_nothing_that_ses_has_not_and_sent_nothing_twice() {
     let (mut stage, at) = Stage::set(&[]).await;
     let mut senders = tokio::task::JoinSet::new();

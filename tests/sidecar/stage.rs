@@ -63,26 +63,32 @@ pub struct Addresses {
     pub status: SocketAddr,
 }
 
+/// SES with a verified example.com and a configuration set.
+async fn ses(listen: SocketAddr) -> Running {
+    let config = Config {
+        listen,
+        limit: Limit::None,
+        identities: vec![("example.com".to_owned(), true)],
+        settings: AccountSettings {
+            max_24_hour_send: 1_000_000.0,
+            max_send_rate: 100_000.0,
+            ..AccountSettings::production()
+        },
+        ..Config::default()
+    };
+    let ses = Simulator::start(config).await.unwrap();
+    let set = br#"{"ConfigurationSetName": "shop-mail"}"#;
+    ses.admin()
+        .perform(Operation::CreateConfigurationSet, vec![], "", set)
+        .unwrap();
+    ses
+}
+
 impl Stage {
     /// SES with a verified example.com and a configuration set, and no sidecar yet.
     pub async fn without_sidecar() -> Self {
-        let config = Config {
-            limit: Limit::None,
-            identities: vec![("example.com".to_owned(), true)],
-            settings: AccountSettings {
-                max_24_hour_send: 1_000_000.0,
-                max_send_rate: 100_000.0,
-                ..AccountSettings::production()
-            },
-            ..Config::default()
-        };
-        let ses = Simulator::start(config).await.unwrap();
-        let set = br#"{"ConfigurationSetName": "shop-mail"}"#;
-        ses.admin()
-            .perform(Operation::CreateConfigurationSet, vec![], "", set)
-            .unwrap();
         let stage = Self {
-            ses,
+            ses: ses(Config::default().listen).await,
             folder: Folder::create().unwrap(),
             process: None,
             starts: 0,
@@ -94,6 +100,18 @@ impl Stage {
             fs::create_dir(stage.path(folder)).unwrap();
         }
         stage
+    }
+
+    /// SES is down: nobody listens where the sidecar finds it. Where that is.
+    pub async fn lose_ses(&mut self) -> SocketAddr {
+        let address = self.ses.address();
+        self.ses = ses(Config::default().listen).await;
+        address
+    }
+
+    /// SES is up again, and remembers nothing.
+    pub async fn find_ses(&mut self, address: SocketAddr) {
+        self.ses = ses(address).await;
     }
 
     /// A sidecar in force with these texts of [`CONFIG`] replaced.
