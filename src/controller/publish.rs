@@ -89,6 +89,21 @@ impl Writing {
     }
 }
 
+/// What is noted as written and is not yet: dropped so, also where the writing is broken off, nothing is known of it.
+struct Unwritten<'a>(&'a Publisher, &'a Key);
+
+impl Unwritten<'_> {
+    fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        self.0.note(self.1, None);
+    }
+}
+
 /// A revision that no Secret has.
 const UNPUBLISHED: &str = "unpublished";
 
@@ -256,6 +271,7 @@ impl Publisher {
         let api: Api<K> = Api::namespaced(context.client.clone(), &key.namespace);
         // Noted before the watch can show it.
         self.note(&key, Some((wanted, seen)));
+        let unwritten = Unwritten(self, &key);
         let params = PatchParams::apply(MANAGER).force();
         // Of the answer only that it came is of interest: its metadata is the least of it.
         let mut written = api.patch_metadata(&key.name, &params, &Patch::Apply(object)).await;
@@ -263,10 +279,8 @@ impl Publisher {
             api.delete(&key.name, &DeleteParams::default()).await?;
             written = api.patch_metadata(&key.name, &params, &Patch::Apply(object)).await;
         }
-        if let Err(error) = written {
-            self.note(&key, None);
-            return Err(error.into());
-        }
+        written?;
+        unwritten.done();
         context
             .metrics
             .api_writes

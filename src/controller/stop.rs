@@ -3,8 +3,9 @@
 //! Where it stands, as the status says, and unconfirmed: it waits for no listing, no turn among plans, no tenant, no valid
 //! spec and no configuration that can be written. Whatever else fails, the switch is thrown.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
@@ -22,6 +23,10 @@ use crate::{
     policy::{CompiledNamespace, CompiledPolicy},
     ses::{breakable::unless, budget::Priority, call::SesCall, error::ErrorKind, memory::SetMemory, name::SetName},
 };
+
+/// How long a stop waits for the API server before it goes on to SES: a connection that broke without a word is noticed
+/// minutes later.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What became of a stop.
 #[allow(clippy::large_enum_variant)] // One at a time, for a moment.
@@ -51,13 +56,18 @@ pub(super) async fn stop(
         return Ok(Stop::NotDue);
     };
     context.programmed.note(policy.key(), Left::Stopped);
-    // The sidecars first, which takes a moment; but SES must not wait for a configuration that cannot be written.
-    if let Err(error) = context.publisher.publish(context, &policy.key().namespace).await {
-        warn!(policy = %policy.key(), %error, "the stop is not published; it goes on to SES");
-    }
     let under_way = with_memory(status, SetMemory::with_switch_under_way);
-    if let Err(error) = write_status(context, policy, &under_way).await {
-        warn!(policy = %policy.key(), %error, "the intent is not remembered; the stop goes on to SES");
+    // The sidecars first, which takes a moment; but SES must not wait for what cannot be written.
+    let told = async {
+        if let Err(error) = context.publisher.publish(context, &policy.key().namespace).await {
+            warn!(policy = %policy.key(), %error, "the stop is not published; it goes on to SES");
+        }
+        if let Err(error) = write_status(context, policy, &under_way).await {
+            warn!(policy = %policy.key(), %error, "the intent is not remembered; the stop goes on to SES");
+        }
+    };
+    if timeout(PATIENCE, told).await.is_err() {
+        warn!(policy = %policy.key(), "the API server does not answer; the stop goes on to SES");
     }
     let call = SesCall::PutSending { set, enabled: false };
     let answer = account

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::{
-    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
+    admissionregistration::v1::{
+        ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+    },
     core::v1::ConfigMap,
 };
 use kube::{
@@ -15,6 +17,7 @@ use mail_policy_operator::{
     simulator::{Effect, Fault, Operation},
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
     installation::{Installation, Stage},
@@ -77,6 +80,41 @@ async fn forbid_config_maps(stage: &Stage<'_>) -> Api<ValidatingAdmissionPolicyB
     bindings
 }
 
+/// Lets nobody's writing of the stage's ConfigMaps and statuses end: whom the API server asks of it never answers.
+async fn hold_writings(stage: &Stage<'_>) -> (Api<ValidatingWebhookConfiguration>, TcpListener) {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hooks: Api<ValidatingWebhookConfiguration> = Api::all(stage.client.clone());
+    let hook: ValidatingWebhookConfiguration = read(json!({
+        "metadata": {"name": stage.name},
+        "webhooks": [{
+            "name": "silent.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "timeoutSeconds": 30, "failurePolicy": "Fail",
+            "clientConfig": {"url": format!("https://{}/", silent.local_addr().unwrap())},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.name}},
+            "rules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["*"]},
+                {"apiGroups": ["mailpolicy.dev"], "apiVersions": ["*"], "resources": ["mailpolicies/status"], "operations": ["*"]},
+            ],
+        }],
+    }));
+    hooks.create(&PostParams::default(), &hook).await.unwrap();
+    let maps: Api<ConfigMap> = stage.namespaced();
+    let attempt = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let touched = Patch::Merge(json!({"metadata": {"annotations": {"touched": "yes"}}}));
+    let look = async || {
+        let patched = maps.patch("mail-sidecar", &attempt, &touched);
+        match tokio::time::timeout(Duration::from_secs(2), patched).await {
+            Err(_) => Ok(()),
+            Ok(answer) => Err(format!("{answer:?}")),
+        }
+    };
+    stage.wait("writings do not end", look).await;
+    (hooks, silent)
+}
+
 fn read<K: serde::de::DeserializeOwned>(object: Value) -> K {
     serde_json::from_value(object).unwrap()
 }
@@ -94,6 +132,23 @@ async fn a_stop_reaches_ses_although_no_configuration_can_be_written() {
         "it was written after all"
     );
     stage.delete(&bindings, &stage.name).await;
+    stage.published_mode_is("default", "Paused").await;
+    stage.policy_says("default", "Ready", "True InForce").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_reaches_ses_although_no_writing_comes_to_its_end() {
+    let stage = set("unanswered").await;
+    let (hooks, _silent) = hold_writings(&stage).await;
+
+    mode(&stage, "Paused").await;
+
+    let off = async || match stage.only_set() {
+        (_, false) => Ok(()),
+        (name, true) => Err(format!("{name} sends")),
+    };
+    eventually(BEFORE_AN_ANSWER, "the set is off", off).await.unwrap();
+    stage.delete(&hooks, &stage.name).await;
     stage.published_mode_is("default", "Paused").await;
     stage.policy_says("default", "Ready", "True InForce").await;
 }
