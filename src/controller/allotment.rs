@@ -9,11 +9,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
-use k8s_openapi::{
-    Resource as _,
-    api::core::v1::{ConfigMap, Namespace, Pod as KubePod},
-    apimachinery::pkg::apis::meta::v1::OwnerReference,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod as KubePod};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -151,7 +147,7 @@ pub fn reconcile(
             );
         }
         let stored = if granted.store {
-            store(&context, &namespace, stored.version, &granted).await?
+            store(&context, &name, stored.version, &granted).await?
         } else {
             Stored {
                 ledger: granted.ledger.clone(),
@@ -266,11 +262,12 @@ async fn read(context: &Context, namespace: &str) -> Result<Stored, Error> {
 /// Stores the ledger, before anything is sent of it. Refused where another leader stored one meanwhile.
 async fn store(
     context: &Context,
-    namespace: &PartialObjectMeta<Namespace>,
+    namespace: &str,
     version: Option<String>,
     granted: &Granted,
 ) -> Result<Stored, Error> {
-    let name = format!("{LEDGER_PREFIX}{}", namespace.name_any());
+    // It outlives its namespace: one that is made anew under the same name begins with what was sent before.
+    let name = format!("{LEDGER_PREFIX}{namespace}");
     let mut object = ConfigMap {
         data: Some(BTreeMap::from([(LEDGER_KEY.to_owned(), granted.ledger.text()?)])),
         ..ConfigMap::default()
@@ -281,8 +278,6 @@ async fn store(
         MANAGER.to_owned(),
     )]));
     object.metadata.resource_version.clone_from(&version);
-    // It goes with its namespace.
-    object.metadata.owner_references = owner(namespace).map(|owner| vec![owner]);
     let params = PostParams::default();
     let written = match version {
         Some(_) => ledgers(context).replace(&name, &params, &object).await?,
@@ -291,16 +286,6 @@ async fn store(
     Ok(Stored {
         ledger: granted.ledger.clone(),
         version: written.resource_version(),
-    })
-}
-
-fn owner(namespace: &PartialObjectMeta<Namespace>) -> Option<OwnerReference> {
-    Some(OwnerReference {
-        api_version: Namespace::API_VERSION.to_owned(),
-        kind: Namespace::KIND.to_owned(),
-        name: namespace.metadata.name.clone()?,
-        uid: namespace.metadata.uid.clone()?,
-        ..OwnerReference::default()
     })
 }
 

@@ -110,10 +110,11 @@ async fn pods_share_a_ceiling_and_what_one_leaves_behind_counts_on() {
     let ledger = ledger.data.unwrap().remove("ledger.json").unwrap();
     assert!(!ledger.contains('@'), "{ledger}");
     three.delete().await.unwrap();
-    stage
-        .delete(&Api::<Namespace>::all(stage.client.clone()), &stage.name)
-        .await;
-    stage.gone(&ledgers, &format!("mail-ledger-{}", stage.name)).await;
+    let namespaces = Api::<Namespace>::all(stage.client.clone());
+    stage.delete(&namespaces, &stage.name).await;
+    stage.gone(&namespaces, &stage.name).await;
+    let kept = ledgers.get_opt(&format!("mail-ledger-{}", stage.name)).await.unwrap();
+    assert!(kept.is_some(), "a namespace made anew would begin with full ceilings");
 }
 
 async fn per_recipient_is(stage: &Stage<'_>, wanted: &str) {

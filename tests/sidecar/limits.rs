@@ -97,7 +97,7 @@ async fn large_messages_that_never_end_are_held_within_their_bound_and_keep_nobo
     let bound = Limits::default().buffered / MIB;
     let mut held = Vec::new();
     let mut refused = None;
-    // One after the other, each with eight of them, and none with an end.
+    // One after the other, each with eight of them; only the one that is too many comes to its end.
     while refused.is_none() && held.len() < bound {
         let mut client = Client::begin(at.smtp).await;
         client.write(b"From: shop@example.com\r\n\r\n").await.unwrap();

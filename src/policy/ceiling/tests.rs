@@ -262,7 +262,7 @@ fn arrivals_around_every_border_fill_no_stretch_beyond_the_rate() {
             let border = 1_000 * period;
             arrive(border - 1 - offset, rate.count.get());
             arrive(border, rate.count.get());
-            for step in 0..60 {
+            for step in 0..200 {
                 arrive(border + step * period / 20, rate.count.get() / 10);
             }
             worst.push((most_in(&sent, period), rate));
